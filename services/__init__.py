@@ -1,0 +1,1 @@
+"""The services of Huitou, one package each."""

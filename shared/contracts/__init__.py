@@ -1,0 +1,1 @@
+"""The published language: event envelope and one file per producer. Data only."""

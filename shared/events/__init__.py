@@ -1,0 +1,1 @@
+"""The event log: outbox, sequencer, feed, doorbell and subscriber."""

@@ -1,0 +1,1 @@
+"""Pure building blocks: identifiers, time, money, refusals, cursors, texts. No I/O."""
