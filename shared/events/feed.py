@@ -1,0 +1,157 @@
+"""The feed: the log itself, read in order by position. `GET /internal/events`."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Row, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from shared.contracts.envelope import CloudEvent
+from shared.db import Database
+from shared.events.sequencer import Head, sequence_all
+from shared.kernel.errors import Refusal, RefusalKind
+from shared.sql import execute
+from shared.tables import feed_acks, outbox
+
+MAX_EVENTS: Final = 500
+MAX_WAIT_S: Final = 20.0
+_POLL_S: Final = 1.0
+_MEDIA_TYPE: Final = "application/cloudevents-batch+json"
+
+
+class FeedDiverged(Refusal):
+    """The reader's history is not this log's: the log was restored from a backup, or reset."""
+
+    code = "feed_diverged"
+
+
+class FeedTruncated(Refusal):
+    """The events after the reader's position are no longer kept."""
+
+    code = "feed_truncated"
+    kind = RefusalKind.gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a reader stands: the last event it has applied. Position 0 is the beginning."""
+
+    pos: int
+    event_id: UUID | None
+    epoch: UUID | None
+
+
+def to_cloud_event(row: Row[Any], *, service: str, epoch: UUID) -> CloudEvent:
+    """A row of the outbox as it is sent."""
+    return CloudEvent(
+        id=row.event_id,
+        source=f"/huitou/{service}",
+        type=row.type,
+        subject=row.subject,
+        time=row.occurred_at,
+        pos=row.pos,
+        subjectversion=row.subject_version,
+        epoch=epoch,
+        traceparent=row.traceparent,
+        data=row.data,
+    )
+
+
+def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -> APIRouter:
+    """The internal route on which neighbours read this service's log."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/internal/events", operation_id="read_feed")
+    async def read_feed(
+        request: Request,
+        consumer: Annotated[str, Query(pattern=r"^[a-z_-]{1,40}$")],
+        after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+        after_id: UUID | None = None,
+        epoch: UUID | None = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_EVENTS)] = MAX_EVENTS,
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 0,
+    ) -> Response:
+        place = Place(pos=after, event_id=after_id, epoch=epoch)
+        head = await sequence_all(database.engine, wait=False)
+        if head.pos <= after and wait:
+            head = await _await_news(request, database, moved=moved, after=after, wait_s=wait)
+        async with database.reading() as session:
+            oldest = await _refuse_unless_agreed(session, place, head)
+            rows = await execute(
+                session,
+                select(outbox)
+                .where(outbox.c.pos > after, outbox.c.pos <= head.pos)
+                .order_by(outbox.c.pos)
+                .limit(limit),
+            )
+            events = [to_cloud_event(row, service=service, epoch=head.epoch) for row in rows]
+            await _acknowledge(session, consumer=consumer, pos=after, database=database)
+        return Response(
+            "[" + ",".join(event.model_dump_json() for event in events) + "]",
+            media_type=_MEDIA_TYPE,
+            headers={
+                "Feed-Epoch": str(head.epoch),
+                "Feed-Head": str(head.pos),
+                "Feed-Oldest": str(oldest),
+            },
+        )
+
+    return router
+
+
+async def _await_news(
+    request: Request,
+    database: Database,
+    *,
+    moved: asyncio.Condition,
+    after: int,
+    wait_s: float,
+) -> Head:
+    """Wait for the head to pass `after`: woken by our relay, polling for other replicas'."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait_s
+    head = await sequence_all(database.engine, wait=False)
+    while head.pos <= after and loop.time() < deadline and not await request.is_disconnected():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(_POLL_S, max(0.0, deadline - loop.time()))), moved:
+                await moved.wait()
+        head = await sequence_all(database.engine, wait=False)
+    return head
+
+
+async def _refuse_unless_agreed(session: AsyncSession, place: Place, head: Head) -> int:
+    """Raise FeedDiverged or FeedTruncated unless the reader's last event is ours, there."""
+    oldest: int = (
+        await execute(session, select(func.min(outbox.c.pos)))
+    ).scalar_one() or head.pos + 1
+    if place.epoch is not None and place.epoch != head.epoch:
+        raise FeedDiverged
+    if place.pos > head.pos:
+        raise FeedDiverged
+    if place.pos < oldest - 1:
+        raise FeedTruncated(oldest=oldest)
+    if place.event_id is not None and place.pos >= oldest:
+        found = await execute(session, select(outbox.c.event_id).where(outbox.c.pos == place.pos))
+        if found.scalar_one_or_none() != place.event_id:
+            raise FeedDiverged
+    return oldest
+
+
+async def _acknowledge(
+    session: AsyncSession, *, consumer: str, pos: int, database: Database
+) -> None:
+    """Note how far the reader has come; nothing is written when it stands where it stood."""
+    insertion = insert(feed_acks).values(consumer=consumer, pos=pos, acked_at=database.clock.now())
+    await execute(
+        session,
+        insertion.on_conflict_do_update(
+            index_elements=[feed_acks.c.consumer],
+            set_={"pos": insertion.excluded.pos, "acked_at": insertion.excluded.acked_at},
+            where=feed_acks.c.pos != insertion.excluded.pos,
+        ),
+    )

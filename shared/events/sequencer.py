@@ -1,0 +1,60 @@
+"""Positions, given after commit, by whoever comes by. ADR 0002 says why not a serial cursor."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+_BATCH: Final = 500
+
+# Statements of their own, under READ COMMITTED: the second takes its snapshot after the lock is
+# held, so it sees all that the sequencer before it saw, and every transaction committed since.
+_LOCK = text("select epoch, pos from feed_head for update")
+_LOCK_OR_LEAVE = text("select epoch, pos from feed_head for update skip locked")
+_NUMBER = text(
+    """
+    with pending as (
+      select id from outbox where pos is null order by id limit :batch
+    ), numbered as (
+      select id, cast(:head as bigint) + row_number() over (order by id) as pos from pending
+    )
+    update outbox set pos = numbered.pos from numbered where outbox.id = numbered.id
+    """
+)
+_MOVE = text("update feed_head set pos = :pos")
+_READ = text("select epoch, pos from feed_head")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """How far the log has come. `full` says that another batch was probably waiting."""
+
+    epoch: UUID
+    pos: int
+    full: bool = False
+
+
+async def sequence(engine: AsyncEngine, *, wait: bool) -> Head:
+    """Give positions to one batch of committed events and return the head.
+
+    With `wait` false, and somebody else at it, just read the head as it is.
+    """
+    async with engine.begin() as connection:
+        row = (await connection.execute(_LOCK if wait else _LOCK_OR_LEAVE)).one_or_none()
+        if row is None:
+            row = (await connection.execute(_READ)).one()
+            return Head(epoch=row.epoch, pos=row.pos)
+        count = (await connection.execute(_NUMBER, {"head": row.pos, "batch": _BATCH})).rowcount
+        if count:
+            await connection.execute(_MOVE, {"pos": row.pos + count})
+        return Head(epoch=row.epoch, pos=row.pos + count, full=count == _BATCH)
+
+
+async def sequence_all(engine: AsyncEngine, *, wait: bool) -> Head:
+    """Give positions until no full batch is left."""
+    head = await sequence(engine, wait=wait)
+    while head.full:
+        head = await sequence(engine, wait=wait)
+    return head

@@ -1,0 +1,102 @@
+"""Field types for requests: strict, bounded, and clean enough to be stored and shown."""
+
+import math
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from shared.kernel.money import MAX_FEN
+
+#: The most points one request may move.
+MAX_POINTS: Final = 10_000_000
+_EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+_DEPTH_MAX: Final = 4
+_ITEMS_MAX: Final = 200
+# Overrides of writing direction make a text read otherwise than it is stored.
+_BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
+_BOM: Final = "\ufeff"
+
+
+class RequestModel(BaseModel):
+    """A request body: strict types, no unknown fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ReplyModel(BaseModel):
+    """A reply body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def clean_text(given: str) -> str:
+    """Normalise to NFC; refuse control characters, lone surrogates and direction overrides."""
+    for letter in given:
+        bad = unicodedata.category(letter) in ("Cc", "Cs", "Cn") and letter != "\n"
+        if bad or letter in _BIDI or letter == _BOM:
+            raise PydanticCustomError("unclean_text", "contains characters that cannot be stored")
+    return unicodedata.normalize("NFC", given)
+
+
+def _one_line(given: str) -> str:
+    cleaned = clean_text(given).strip()
+    if "\n" in cleaned:
+        raise PydanticCustomError("unclean_text", "must be one line")
+    if not cleaned:
+        raise PydanticCustomError("blank_text", "must not be blank")
+    return cleaned
+
+
+def _within_reach(at: datetime) -> datetime:
+    if not _EARLIEST <= at < _LATEST:
+        raise PydanticCustomError("moment_out_of_range", "must lie between 1990 and 2100")
+    return at.astimezone(UTC)
+
+
+def clean_json(value: Any, depth: int = 0) -> Any:
+    """Check free-form JSON: bounded depth and breadth, clean texts, finite and storable numbers."""
+    if depth > _DEPTH_MAX:
+        raise PydanticCustomError("json_too_deep", "is nested too deeply")
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PydanticCustomError("finite_number", "must be a finite number")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53:
+        raise PydanticCustomError("number_too_large", "must be below 2**53")
+    if isinstance(value, list | dict) and len(value) > _ITEMS_MAX:
+        raise PydanticCustomError("json_too_large", "has too many members")
+    if isinstance(value, list):
+        return [clean_json(inner, depth + 1) for inner in value]
+    if isinstance(value, dict):
+        return {clean_text(k): clean_json(inner, depth + 1) for k, inner in value.items()}
+    return value
+
+
+# Strict mode would refuse a text for a moment, which is how JSON writes one.
+Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_within_reach)]
+Line = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
+LongLine = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
+Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
+Fen = Annotated[int, Field(ge=0, le=MAX_FEN)]
+PositiveFen = Annotated[int, Field(ge=1, le=MAX_FEN)]
+Quantity = Annotated[int, Field(ge=1, le=100_000)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(clean_json)]
+
+#: Ids that callers make: orders, refunds, references. Safe in a path, a log and a spreadsheet.
+ExternalId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}$")]
+
+
+def id_pattern(prefix: str) -> str:
+    """The pattern of our own ids with a prefix."""
+    return rf"^{prefix}_[0-9a-hjkmnp-tv-z]{{26}}$"
+
+
+MemberId = Annotated[str, Field(pattern=id_pattern("mem"))]
+VoucherId = Annotated[str, Field(pattern=id_pattern("vch"))]
+TemplateId = Annotated[str, Field(pattern=id_pattern("vtp"))]
+ReferralId = Annotated[str, Field(pattern=id_pattern("ref"))]
+RedemptionId = Annotated[str, Field(pattern=id_pattern("rdm"))]

@@ -1,0 +1,128 @@
+"""What surrounds every request of a service: its id, its log line, its measure, its token."""
+
+import re
+import time
+from typing import Final
+
+import structlog
+from opentelemetry import propagate, trace
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.http.problems import refusal_problem, request_language
+from shared.http.tokens import TokenVerifier, Unauthenticated
+from shared.kernel.clock import Clock
+from shared.kernel.ids import new_id
+from shared.telemetry import (
+    REQUEST_SECONDS,
+    REQUESTS,
+    RequestContext,
+    current_request,
+    valid_traceparent,
+)
+
+_log = structlog.get_logger()
+_tracer = trace.get_tracer("huitou")
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+
+
+class RequestScope:
+    """Outermost: gives the request its id and trace, answers with it, logs and counts the reply."""
+
+    def __init__(self, app: ASGIApp, *, service: str, clock: Clock) -> None:
+        self._app = app
+        self._service = service
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        request_id = headers.get("x-request-id", "")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = new_id("req", at=self._clock.now())
+        parent = valid_traceparent(headers.get("traceparent"))
+        with _tracer.start_as_current_span(
+            f"{self._service} {scope['method']}",
+            context=propagate.extract({"traceparent": parent} if parent else {}),
+            kind=trace.SpanKind.SERVER,
+        ) as span:
+            carrier: dict[str, str] = {}
+            propagate.inject(carrier)
+            context = RequestContext(
+                request_id=request_id, traceparent=carrier.get("traceparent", parent)
+            )
+            token = current_request.set(context)
+            try:
+                await self._serve(scope, receive, send, request_id=request_id, span=span)
+            finally:
+                current_request.reset(token)
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, *, request_id: str, span: trace.Span
+    ) -> None:
+        started = time.perf_counter()
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - started
+            operation = operation_of(scope)
+            span.set_attribute("http.response.status_code", status)
+            span.set_attribute("huitou.operation", operation)
+            REQUESTS.labels(self._service, operation, str(status)).inc()
+            REQUEST_SECONDS.labels(self._service, operation).observe(seconds)
+            if scope["path"] not in OPEN_PATHS:
+                _log.info(
+                    "request",
+                    operation=operation,
+                    method=scope["method"],
+                    status=status,
+                    ms=round(seconds * 1000, 1),
+                )
+
+
+class InternalAccess:
+    """Lets nothing in without a valid internal token, before anything of the request is read."""
+
+    def __init__(self, app: ASGIApp, *, verifier: TokenVerifier) -> None:
+        self._app = app
+        self._verifier = verifier
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            scheme, _, token = _headers(scope).get("authorization", "").partition(" ")
+            try:
+                if scheme.lower() != "bearer":
+                    raise Unauthenticated
+                scope.setdefault("state", {})["call"] = self._verifier.verify(token)
+            except Unauthenticated as refusal:
+                answer = refusal_problem(
+                    refusal, language=request_language(Request(scope)), instance=scope["path"]
+                )
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def operation_of(scope: Scope) -> str:
+    """The operation id of the route that took the request, `none` when none did."""
+    return getattr(scope.get("route"), "operation_id", None) or "none"
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

@@ -1,0 +1,237 @@
+"""The door of every write: one transaction, its effects, events and idempotent reply together."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeVar
+
+import orjson
+from fastapi import Depends, Header, Request, Response
+from pydantic import BaseModel
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+
+from shared.db import Database, Transaction, is_lock_timeout
+from shared.http.access import CurrentPrincipal
+from shared.http.middleware import operation_of
+from shared.http.problems import refusal_problem, request_language
+from shared.kernel.errors import Refusal, RefusalKind
+from shared.sql import execute
+from shared.tables import idempotency_keys
+
+Result = TypeVar("Result")
+
+KEY_LENGTH_MAX: Final = 255
+_JSON: Final = "application/json"
+
+
+class IdempotencyKeyMissing(Refusal):
+    """The operation moves value, so the caller must be able to repeat it safely."""
+
+    code = "idempotency_key_missing"
+    kind = RefusalKind.malformed
+
+
+class IdempotencyKeyReused(Refusal):
+    """The key was used before, with another body."""
+
+    code = "idempotency_key_reused"
+    kind = RefusalKind.invalid
+
+
+class IdempotencyInFlight(Refusal):
+    """The first request with this key is still at work."""
+
+    code = "idempotency_in_flight"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What the caller gets when the transaction has been committed."""
+
+    body: BaseModel | None
+    status: int = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    status: int
+    media_type: str
+    body: bytes
+
+
+class _AlreadyAnswered(Exception):
+    """The key has its reply; nothing of the present attempt may remain."""
+
+    def __init__(self, stored: _Stored) -> None:
+        super().__init__()
+        self.stored = stored
+
+
+class Write:
+    """One write request: knows its database, its key and whose it is."""
+
+    def __init__(
+        self, *, request: Request, database: Database, actor: str, key: str | None, body: bytes
+    ) -> None:
+        self._request = request
+        self._database = database
+        self._actor = actor
+        self._key = key
+        self._scope = f"{actor} {operation_of(request.scope)}"
+        self._fingerprint = fingerprint(path=request.url.path, body=body)
+
+    async def run(
+        self,
+        operation: Callable[[Transaction], Awaitable[Result]],
+        *,
+        reply: Callable[[Result], Reply],
+    ) -> Response:
+        """Run the operation once for this key and answer; a repetition gets the first reply again.
+
+        Raises what the operation refuses, IdempotencyKeyReused and IdempotencyInFlight.
+        """
+
+        async def attempt(transaction: Transaction) -> _Stored:
+            if self._key is not None:
+                await self._claim(transaction)
+            answer = reply(await operation(transaction))
+            body = answer.body.model_dump_json().encode() if answer.body is not None else b""
+            stored = _Stored(status=answer.status, media_type=_JSON, body=body)
+            if self._key is not None:
+                await self._keep(transaction, stored)
+            return stored
+
+        try:
+            return _response(await self._database.run(attempt, actor=self._actor))
+        except _AlreadyAnswered as again:
+            return _response(again.stored, replayed=True)
+        except Refusal as refusal:
+            return await self._refused(refusal)
+
+    async def _claim(self, transaction: Transaction) -> None:
+        """Make the key ours until commit. A second claim waits here for the first to end."""
+        claim = (
+            insert(idempotency_keys)
+            .values(
+                scope=self._scope,
+                key=self._key,
+                fingerprint=self._fingerprint,
+                created_at=transaction.now,
+            )
+            .on_conflict_do_nothing()
+            .returning(idempotency_keys.c.key)
+        )
+        try:
+            claimed = (await execute(transaction.session, claim)).one_or_none()
+        except DBAPIError as error:
+            if is_lock_timeout(error):
+                raise IdempotencyInFlight from None
+            raise
+        if claimed is not None:
+            return
+        found = await execute(
+            transaction.session,
+            select(idempotency_keys).where(
+                idempotency_keys.c.scope == self._scope, idempotency_keys.c.key == self._key
+            ),
+        )
+        row = found.one()
+        if row.fingerprint != self._fingerprint:
+            raise IdempotencyKeyReused
+        raise _AlreadyAnswered(_Stored(status=row.status, media_type=row.media_type, body=row.body))
+
+    async def _keep(self, transaction: Transaction, stored: _Stored) -> None:
+        await execute(
+            transaction.session,
+            update(idempotency_keys)
+            .where(idempotency_keys.c.scope == self._scope, idempotency_keys.c.key == self._key)
+            .values(status=stored.status, media_type=stored.media_type, body=stored.body),
+        )
+
+    async def _refused(self, refusal: Refusal) -> Response:
+        """Answer a refusal. A business refusal is an outcome too, kept under its key.
+
+        Its attempt changed nothing and is undone, so it is kept in a transaction of its own; if a
+        twin got further in between, that one's reply stands.
+        """
+        if self._key is None or refusal.kind not in (RefusalKind.conflict, RefusalKind.not_found):
+            raise refusal
+        if isinstance(refusal, IdempotencyInFlight):
+            raise refusal
+        answer = refusal_problem(
+            refusal, language=request_language(self._request), instance=self._request.url.path
+        )
+        stored = _Stored(
+            status=answer.status_code,
+            media_type=answer.media_type or _JSON,
+            body=bytes(answer.body),
+        )
+
+        async def keep(transaction: Transaction) -> None:
+            await self._claim(transaction)
+            await self._keep(transaction, stored)
+
+        try:
+            await self._database.run(keep, actor=self._actor)
+        except _AlreadyAnswered as again:
+            return _response(again.stored, replayed=True)
+        return answer
+
+
+def fingerprint(*, path: str, body: bytes) -> bytes:
+    """What makes two requests the same: the path and the JSON body, however it is spelled."""
+    try:
+        canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
+    except orjson.JSONDecodeError:
+        canonical = body
+    return hashlib.sha256(path.encode() + b"\0" + canonical).digest()
+
+
+IdempotencyKeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=KEY_LENGTH_MAX,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Repeat a request safely: the same key and body get the first reply again.",
+    ),
+]
+
+
+async def write(
+    request: Request, principal: CurrentPrincipal, idempotency_key: IdempotencyKeyHeader = None
+) -> Write:
+    """The dependency of a write that may be repeated with a key."""
+    return Write(
+        request=request,
+        database=request.app.state.database,
+        actor=principal.actor,
+        key=idempotency_key,
+        body=await request.body(),
+    )
+
+
+async def keyed_write(opened: Annotated[Write, Depends(write)], request: Request) -> Write:
+    """The dependency of a write that must carry a key. Raises IdempotencyKeyMissing."""
+    if "idempotency-key" not in request.headers:
+        raise IdempotencyKeyMissing
+    return opened
+
+
+#: A write whose Idempotency-Key is optional.
+OpenWrite = Annotated[Write, Depends(write)]
+#: A write that moves points, vouchers, orders or referrals: its Idempotency-Key is required.
+KeyedWrite = Annotated[Write, Depends(keyed_write)]
+
+
+def _response(stored: _Stored, *, replayed: bool = False) -> Response:
+    headers: Mapping[str, str] = {"Idempotency-Replayed": "true"} if replayed else {}
+    return Response(
+        stored.body or None,
+        status_code=stored.status,
+        media_type=stored.media_type if stored.body else None,
+        headers=headers,
+    )

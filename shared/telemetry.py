@@ -1,0 +1,131 @@
+"""Logs, metrics, traces and the ids that tie them together. No personal data in any of them."""
+
+import logging
+import re
+import sys
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from prometheus_client import Counter, Gauge, Histogram
+from structlog.types import EventDict, Processor, WrappedLogger
+
+REQUESTS: Final = Counter(
+    "huitou_http_requests_total", "Requests answered", ["service", "operation", "status"]
+)
+REQUEST_SECONDS: Final = Histogram(
+    "huitou_http_request_seconds", "Time to answer a request", ["service", "operation"]
+)
+EVENTS_APPLIED: Final = Counter(
+    "huitou_events_applied_total", "Events applied", ["service", "producer", "type"]
+)
+EVENTS_PARKED: Final = Counter(
+    "huitou_events_parked_total", "Events parked", ["service", "producer"]
+)
+EVENT_LAG: Final = Gauge(
+    "huitou_event_lag_positions", "Positions behind the producer's head", ["service", "producer"]
+)
+SUBSCRIPTION_HEALTHY: Final = Gauge(
+    "huitou_subscription_healthy", "1 while the feed answers and agrees", ["service", "producer"]
+)
+FEED_HEAD: Final = Gauge("huitou_feed_head", "Last position given out", ["service"])
+JOB_RUNS: Final = Counter("huitou_job_runs_total", "Runs of a job", ["service", "job", "outcome"])
+
+_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_SECRET: Final = re.compile(
+    r"hk_(?:live|test)_\w+"  # API keys
+    r"|eyJ[\w-]+\.[\w-]+\.[\w-]+"  # internal tokens
+    r"|(?<!\d)(?:\+?86)?1[3-9]\d{9}(?!\d)"  # mobile numbers of the Chinese mainland
+)
+_HIDDEN: Final = "[hidden]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestContext:
+    """What belongs to the request being served, for logs and for calls to neighbours."""
+
+    request_id: str
+    traceparent: str | None = None
+
+
+current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)
+
+
+def valid_traceparent(given: str | None) -> str | None:
+    """A W3C trace context header if it is well-formed (version 00), else None."""
+    return given if given and _TRACEPARENT.fullmatch(given) else None
+
+
+def configure_logging(*, service: str, level: str) -> None:
+    """One JSON object per line on standard output, for our logs and those of libraries."""
+    steps: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_request,
+    ]
+    structlog.configure(
+        processors=[*steps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=steps,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                lambda _logger, _name, event: {"service": service, **event},
+                hide_secrets,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for noisy in ("httpx", "httpcore", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for own in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(own).handlers.clear()
+        logging.getLogger(own).propagate = True
+
+
+def hide_secrets(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Strike keys, tokens and mobile numbers out of everything that is logged, traces included."""
+    return {name: _hide(value) for name, value in event.items()}
+
+
+def configure_tracing(*, service: str, endpoint: str | None) -> None:
+    """Send spans over OTLP/HTTP when an endpoint is configured; make none otherwise."""
+    if endpoint is None:
+        return
+    provider = TracerProvider(resource=Resource.create({"service.name": f"huitou-{service}"}))
+    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
+def _add_request(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    context = current_request.get()
+    if context is not None:
+        event.setdefault("request_id", context.request_id)
+        if context.traceparent:
+            event.setdefault("trace_id", context.traceparent.split("-")[1])
+    return event
+
+
+def _hide(value: object) -> object:
+    if isinstance(value, str):
+        return _SECRET.sub(_HIDDEN, value)
+    if isinstance(value, dict):
+        return {name: _hide(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hide(inner) for inner in value]
+    return value
