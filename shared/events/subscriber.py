@@ -66,6 +66,16 @@ class Subscriber:
         """Say that there may be news."""
         self._wake.set()
 
+    def through(self, client: InternalClient) -> "Subscriber":
+        """The same subscription, over another connection."""
+        return Subscriber(
+            service=self._service,
+            producer=self.producer,
+            client=client,
+            database=self._database,
+            handlers=self._handlers,
+        )
+
     async def close(self) -> None:
         """Close the connection to the producer."""
         await self._client.close()
