@@ -1,0 +1,1 @@
+"""The rules of segmentation, pure: measures, scores, segments."""
