@@ -19,7 +19,7 @@ from shared.telemetry import current_request
 _log = structlog.get_logger()
 
 MEDIA_TYPE: Final = "application/problem+json"
-_TYPE_ROOT: Final = "https://huitou.dev/problems/"
+_TYPE_ROOT: Final = "urn:huitou:problem:"
 _RETRY_S: Final = 1
 _MAX_ERRORS: Final = 20
 _BY_STATUS: Final = {

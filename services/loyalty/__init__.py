@@ -1,0 +1,1 @@
+"""Loyalty: members, the points ledger, tiers, vouchers; the durable recorder of orders."""

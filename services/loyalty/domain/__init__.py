@@ -1,0 +1,1 @@
+"""The rules of this service: pure, time is an argument."""

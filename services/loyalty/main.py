@@ -1,0 +1,27 @@
+"""Loyalty's composition root."""
+
+from fastapi import FastAPI
+
+from services.loyalty.settings import LoyaltySettings
+from shared.http.app import ServiceParts, create_app
+from shared.kernel.clock import Clock, SystemClock
+
+
+def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
+    """Put the service together."""
+    return create_app(
+        ServiceParts(
+            service="loyalty",
+            title="Huitou loyalty",
+            settings=settings,
+            clock=clock,
+            routers=[],
+        )
+    )
+
+
+def __getattr__(name: str) -> FastAPI:
+    """`app`, made when a server asks for it: importing this module needs no environment."""
+    if name == "app":
+        return build(LoyaltySettings(), clock=SystemClock())
+    raise AttributeError(name)

@@ -1,0 +1,109 @@
+"""Orders and refunds as the storefront reports them, and imports of history."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Index, LargeBinary, PrimaryKeyConstraint
+from sqlmodel import Field
+
+from services.loyalty.store.tables.base import Table, amount, document, moment, words
+
+
+class Order(Table, table=True):
+    """A paid order. Its id counts once, for ever."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        CheckConstraint(
+            "state in ('paid', 'completed', 'cancelled', 'refunded')", name="order_state"
+        ),
+        CheckConstraint("paid_fen >= 0 and discount_fen >= 0", name="order_amounts"),
+        CheckConstraint("refunded_fen >= 0 and refunded_fen <= paid_fen", name="order_refunded"),
+        Index("orders_by_member", "member_id", "paid_at"),
+    )
+
+    order_id: str = words(primary_key=True)
+    member_id: str = words()
+    state: str = words()
+    paid_fen: int = amount()
+    discount_fen: int = amount(0)
+    #: Sum of the refunds, at most what was paid.
+    refunded_fen: int = amount(0)
+    items: list[dict[str, Any]] = document()
+    channel: str | None = words(null=True)
+    reservation_id: str | None = words(null=True)
+    device_id: str | None = words(null=True)
+    payer_hash: str | None = words(null=True)
+    #: SHA-256 of the reported facts: the same id with others is refused.
+    facts_hash: bytes = Field(sa_type=LargeBinary)
+    #: The rules and the tier multiplier (in hundredths) under which it earned.
+    programme_version: int
+    multiplier_percent: int
+    earned_points: int = amount(0)
+    clawed_back_points: int = amount(0)
+    growth: int = amount(0)
+    import_id: str | None = words(null=True)
+    paid_at: datetime = moment()
+    completed_at: datetime | None = moment(null=True)
+    recorded_at: datetime = moment()
+
+
+class Refund(Table, table=True):
+    """Money of an order that went back. It may be reported before its order."""
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="refund_amount"),
+        Index("refunds_by_order", "order_id"),
+    )
+
+    refund_id: str = words(primary_key=True)
+    order_id: str = words()
+    #: None while the order is unknown.
+    member_id: str | None = words(null=True)
+    amount_fen: int = amount()
+    items: list[dict[str, Any]] | None = document(null=True)
+    facts_hash: bytes = Field(sa_type=LargeBinary)
+    #: What it took back; None while the order is unknown.
+    clawed_back_points: int | None = amount(null=True)
+    debt_points: int | None = amount(null=True)
+    growth: int | None = amount(null=True)
+    refunded_at: datetime = moment()
+    recorded_at: datetime = moment()
+    applied_at: datetime | None = moment(null=True)
+
+
+class OrderImport(Table, table=True):
+    """An upload of order history and how far it has come."""
+
+    __tablename__ = "order_imports"
+    __table_args__ = (
+        CheckConstraint("state in ('receiving', 'done', 'failed')", name="order_import_state"),
+    )
+
+    id: str = words(primary_key=True)
+    state: str = words()
+    media_type: str = words()
+    lines: int = amount(0)
+    orders: int = amount(0)
+    #: Lines whose order was there already, with the same facts.
+    repeated: int = amount(0)
+    refused: int = amount(0)
+    members: int = amount(0)
+    error: str | None = words(null=True)
+    actor: str = words()
+    created_at: datetime = moment()
+    finished_at: datetime | None = moment(null=True)
+
+
+class OrderImportRefusal(Table, table=True):
+    """A line of an import that could not be taken, and why. The line itself is not kept."""
+
+    __tablename__ = "order_import_refusals"
+    __table_args__ = (PrimaryKeyConstraint("import_id", "line"),)
+
+    import_id: str = words(primary_key=True)
+    line: int = Field(primary_key=True)
+    order_id: str | None = words(null=True)
+    code: str = words()
+    pointer: str | None = words(null=True)
