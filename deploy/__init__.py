@@ -1,0 +1,1 @@
+"""How the product is run: the local runner, the secrets, the demo and the container files."""
