@@ -38,6 +38,16 @@ _DEFAULT_RULES = """
 }
 """
 
+#: A voucher takes off an amount or a percentage, as its kind says; a gift is handed over.
+_WORTH = (
+    "case kind"
+    " when 'gift' then amount_fen is null and percent_off is null"
+    " when 'amount_off' then amount_fen is not null and percent_off is null"
+    " when 'percent_off' then amount_fen is null and percent_off is not null"
+    " else (amount_fen is null) <> (percent_off is null) end"
+)
+_AMOUNTS = "amount_fen > 0 and percent_off between 1 and 100 and cap_fen > 0 and threshold_fen >= 0"
+
 
 def upgrade() -> None:
     op.execute("set local lock_timeout = '4s'")
@@ -167,19 +177,35 @@ def upgrade() -> None:
     op.create_table(
         "order_imports",
         sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("media_type", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("lines", sa.BigInteger(), nullable=False),
         sa.Column("orders", sa.BigInteger(), nullable=False),
         sa.Column("repeated", sa.BigInteger(), nullable=False),
         sa.Column("refused", sa.BigInteger(), nullable=False),
         sa.Column("members", sa.BigInteger(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("body_hash", sa.LargeBinary(), nullable=True),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("state in ('receiving', 'done', 'failed')", name="order_import_state"),
+        sa.CheckConstraint(
+            "(state = 'receiving') = (finished_at is null)", name="order_import_finished"
+        ),
+        sa.CheckConstraint("(state = 'failed') = (error is not null)", name="order_import_error"),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("actor", "key", name="order_import_of_one_key"),
+    )
+    op.create_index(
+        "order_imports_open",
+        "order_imports",
+        ["touched_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'receiving'"),
     )
     op.create_table(
         "orders",
@@ -402,6 +428,12 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("reversed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("state in ('issued', 'refused', 'reversed')", name="reward_state"),
+        sa.CheckConstraint(
+            "outcome in ('voided', 'written_off', 'never_issued')", name="reward_outcome"
+        ),
+        sa.CheckConstraint(
+            "state <> 'issued' or voucher_id is not null", name="reward_has_a_voucher"
+        ),
         sa.PrimaryKeyConstraint("reward_id"),
     )
     op.create_index(op.f("ix_rewards_member_id"), "rewards", ["member_id"], unique=False)
@@ -448,7 +480,14 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "issued >= 0 and (stock is null or issued <= stock)", name="never_oversold"
         ),
-        sa.CheckConstraint("threshold_fen >= 0", name="voucher_threshold"),
+        sa.CheckConstraint(_WORTH, name="voucher_template_worth"),
+        sa.CheckConstraint(_AMOUNTS, name="voucher_template_amounts"),
+        sa.CheckConstraint(
+            "(validity_days is null) <> (valid_until is null)"
+            " and (validity_days is null or valid_from is null)",
+            name="voucher_template_validity",
+        ),
+        sa.CheckConstraint("per_member_limit > 0", name="voucher_template_limit"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("reward_key"),
     )
@@ -467,6 +506,7 @@ def upgrade() -> None:
         sa.Column("source_kind", sa.Text(), nullable=False),
         sa.Column("source_id", sa.Text(), nullable=False),
         sa.Column("order_id", sa.Text(), nullable=True),
+        sa.Column("order_fen", sa.BigInteger(), nullable=True),
         sa.Column("discount_fen", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
@@ -478,18 +518,29 @@ def upgrade() -> None:
             "state in ('issued', 'held', 'redeemed', 'expired', 'voided', 'frozen')",
             name="voucher_state",
         ),
+        sa.CheckConstraint(_WORTH, name="voucher_worth"),
+        sa.CheckConstraint(_AMOUNTS, name="voucher_amounts"),
+        sa.CheckConstraint("valid_from < expires_at", name="voucher_period"),
+        sa.CheckConstraint(
+            "case when state = 'redeemed' then num_nulls("
+            "order_id, order_fen, discount_fen, redeemed_at) = 0 else order_id is null end",
+            name="voucher_redeemed_on_an_order",
+        ),
+        sa.CheckConstraint(
+            "discount_fen >= 0 and discount_fen <= order_fen", name="voucher_discount"
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("code", name="voucher_code"),
         sa.UniqueConstraint("source_kind", "source_id", name="voucher_once_per_source"),
     )
-    op.create_index(op.f("ix_vouchers_template_id"), "vouchers", ["template_id"], unique=False)
     op.create_index("vouchers_by_member", "vouchers", ["member_id", "id"], unique=False)
+    op.create_index("vouchers_by_template", "vouchers", ["template_id", "member_id"], unique=False)
     op.create_index(
         "vouchers_expiring",
         "vouchers",
         ["expires_at"],
         unique=False,
-        postgresql_where=sa.text("state in ('issued', 'held', 'frozen')"),
+        postgresql_where=sa.text("state = 'issued'"),
     )
     op.create_table(
         "lot_allocations",
@@ -523,10 +574,10 @@ def downgrade() -> None:
     op.drop_index(
         "vouchers_expiring",
         table_name="vouchers",
-        postgresql_where=sa.text("state in ('issued', 'held', 'frozen')"),
+        postgresql_where=sa.text("state = 'issued'"),
     )
+    op.drop_index("vouchers_by_template", table_name="vouchers")
     op.drop_index("vouchers_by_member", table_name="vouchers")
-    op.drop_index(op.f("ix_vouchers_template_id"), table_name="vouchers")
     op.drop_table("vouchers")
     op.drop_table("voucher_templates")
     op.drop_index(op.f("ix_tier_changes_member_id"), table_name="tier_changes")
@@ -570,6 +621,11 @@ def downgrade() -> None:
     op.drop_table("outbox")
     op.drop_index("orders_by_member", table_name="orders")
     op.drop_table("orders")
+    op.drop_index(
+        "order_imports_open",
+        table_name="order_imports",
+        postgresql_where=sa.text("state = 'receiving'"),
+    )
     op.drop_table("order_imports")
     op.drop_table("order_import_refusals")
     op.drop_table("members")

@@ -3,7 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, PrimaryKeyConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field
 
 from services.loyalty.store.tables.base import Table, amount, document, moment, words
@@ -79,20 +86,35 @@ class OrderImport(Table, table=True):
     __tablename__ = "order_imports"
     __table_args__ = (
         CheckConstraint("state in ('receiving', 'done', 'failed')", name="order_import_state"),
+        CheckConstraint(
+            "(state = 'receiving') = (finished_at is null)", name="order_import_finished"
+        ),
+        CheckConstraint("(state = 'failed') = (error is not null)", name="order_import_error"),
+        #: The caller's Idempotency-Key names the import.
+        UniqueConstraint("actor", "key", name="order_import_of_one_key"),
+        Index("order_imports_open", "touched_at", postgresql_where=text("state = 'receiving'")),
     )
 
     id: str = words(primary_key=True)
+    key: str = words()
     state: str = words()
     media_type: str = words()
+    #: Counts uploads under this key: only the newest may write.
+    attempt: int = Field(default=1)
     lines: int = amount(0)
     orders: int = amount(0)
     #: Lines whose order was there already, with the same facts.
     repeated: int = amount(0)
     refused: int = amount(0)
     members: int = amount(0)
+    #: Why it failed, as a code.
     error: str | None = words(null=True)
+    #: SHA-256 of the file, once read to its end: the same key with another file is refused.
+    body_hash: bytes | None = Field(default=None, sa_type=LargeBinary)
     actor: str = words()
     created_at: datetime = moment()
+    #: When the upload was last heard of.
+    touched_at: datetime = moment()
     finished_at: datetime | None = moment(null=True)
 
 

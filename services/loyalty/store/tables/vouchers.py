@@ -8,6 +8,15 @@ from sqlmodel import Field
 
 from services.loyalty.store.tables.base import Table, amount, document, moment, words
 
+_WORTH = (
+    "case kind"
+    " when 'gift' then amount_fen is null and percent_off is null"
+    " when 'amount_off' then amount_fen is not null and percent_off is null"
+    " when 'percent_off' then amount_fen is null and percent_off is not null"
+    " else (amount_fen is null) <> (percent_off is null) end"
+)
+_AMOUNTS = "amount_fen > 0 and percent_off between 1 and 100 and cap_fen > 0 and threshold_fen >= 0"
+
 
 class VoucherTemplate(Table, table=True):
     """What a kind of voucher is worth and under which conditions."""
@@ -22,7 +31,14 @@ class VoucherTemplate(Table, table=True):
         CheckConstraint(
             "issued >= 0 and (stock is null or issued <= stock)", name="never_oversold"
         ),
-        CheckConstraint("threshold_fen >= 0", name="voucher_threshold"),
+        CheckConstraint(_WORTH, name="voucher_template_worth"),
+        CheckConstraint(_AMOUNTS, name="voucher_template_amounts"),
+        CheckConstraint(
+            "(validity_days is null) <> (valid_until is null)"
+            " and (validity_days is null or valid_from is null)",
+            name="voucher_template_validity",
+        ),
+        CheckConstraint("per_member_limit > 0", name="voucher_template_limit"),
     )
 
     id: str = words(primary_key=True)
@@ -60,21 +76,27 @@ class Voucher(Table, table=True):
             "state in ('issued', 'held', 'redeemed', 'expired', 'voided', 'frozen')",
             name="voucher_state",
         ),
+        CheckConstraint(_WORTH, name="voucher_worth"),
+        CheckConstraint(_AMOUNTS, name="voucher_amounts"),
+        CheckConstraint("valid_from < expires_at", name="voucher_period"),
+        CheckConstraint(
+            "case when state = 'redeemed' then num_nulls("
+            "order_id, order_fen, discount_fen, redeemed_at) = 0 else order_id is null end",
+            name="voucher_redeemed_on_an_order",
+        ),
+        CheckConstraint("discount_fen >= 0 and discount_fen <= order_fen", name="voucher_discount"),
         UniqueConstraint("code", name="voucher_code"),
         #: One voucher per reward, per line of a bulk issue, per claim: whatever is retried.
         UniqueConstraint("source_kind", "source_id", name="voucher_once_per_source"),
         Index("vouchers_by_member", "member_id", "id"),
-        Index(
-            "vouchers_expiring",
-            "expires_at",
-            postgresql_where=text("state in ('issued', 'held', 'frozen')"),
-        ),
+        Index("vouchers_by_template", "template_id", "member_id"),
+        Index("vouchers_expiring", "expires_at", postgresql_where=text("state = 'issued'")),
     )
 
     id: str = words(primary_key=True)
     code: str = words()
     member_id: str = words()
-    template_id: str = words(index=True)
+    template_id: str = words()
     kind: str = words()
     amount_fen: int | None = amount(null=True)
     percent_off: int | None = Field(default=None)
@@ -83,8 +105,9 @@ class Voucher(Table, table=True):
     state: str = words()
     source_kind: str = words()
     source_id: str = words()
-    #: The order it was used on, and what it took off there.
+    #: The order it was used on, that order's amount, and what it took off there.
     order_id: str | None = words(null=True)
+    order_fen: int | None = amount(null=True)
     discount_fen: int | None = amount(null=True)
     #: Why it was voided or frozen, as a code.
     reason: str | None = words(null=True)
@@ -101,6 +124,10 @@ class Reward(Table, table=True):
     __tablename__ = "rewards"
     __table_args__ = (
         CheckConstraint("state in ('issued', 'refused', 'reversed')", name="reward_state"),
+        CheckConstraint(
+            "outcome in ('voided', 'written_off', 'never_issued')", name="reward_outcome"
+        ),
+        CheckConstraint("state <> 'issued' or voucher_id is not null", name="reward_has_a_voucher"),
     )
 
     reward_id: str = words(primary_key=True)
@@ -108,7 +135,7 @@ class Reward(Table, table=True):
     member_id: str = words(index=True)
     state: str = words()
     voucher_id: str | None = words(null=True)
-    #: voided, written_off or never_issued, once reversed.
+    #: voided, written_off or never_issued, once reversed; open while a checkout holds the voucher.
     outcome: str | None = words(null=True)
     reason: str | None = words(null=True)
     created_at: datetime = moment()
