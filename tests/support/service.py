@@ -42,6 +42,11 @@ def trusted_keys() -> str:
     return ",".join(f"{name}={encode_key(key)}" for name, key in public.items())
 
 
+def key_of(service: str) -> bytes:
+    """A service's own private key."""
+    return _KEYS[service]
+
+
 def signer_of(service: str) -> TokenSigner:
     """What signs for a service."""
     return TokenSigner(issuer=service, private_key=_KEYS[service])

@@ -1,0 +1,1 @@
+"""Kill, drop, repeat, reorder: what the event log must survive."""
