@@ -15,3 +15,8 @@ def both(key: str, **facts: str | int) -> str:
 def announce(key: str, **facts: str | int) -> None:
     """Print a short text of the catalogue on one line: `中文 / English`."""
     print(both(f"deploy.{key}", **facts).replace("\n", " / "), file=sys.stderr, flush=True)
+
+
+def relay(name: str, line: str) -> None:
+    """Pass on what a process says, as it says it."""
+    print(f"[{name}] {line}", file=sys.stderr, flush=True)

@@ -19,12 +19,6 @@ def for_driver(url: str) -> str:
     return f"{scheme.split('+')[0]}{separator}{rest}"
 
 
-def for_services(url: str) -> str:
-    """The spelling that the services read, from either spelling of an address."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme.split('+')[0]}+asyncpg{separator}{rest}"
-
-
 def another_database(url: str, database: str) -> str:
     """The same server, role and options, another database."""
     parts = urlsplit(url)

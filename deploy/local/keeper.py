@@ -13,6 +13,7 @@ import fcntl
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.local.failures import CannotRun
@@ -36,6 +37,8 @@ async def keep(directory: Path, *, durable: bool) -> None:
             servers.postgres.process.send(signal.SIGQUIT)
             await servers.postgres.process.ended(within_seconds=10)
     shutil.rmtree(directory, ignore_errors=True)
+    with suppress(OSError):  # other users of the same run have a directory beside ours
+        directory.parent.rmdir()
     users.close()
 
 

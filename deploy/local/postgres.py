@@ -148,13 +148,17 @@ class Postgres:
             lock.unlink(missing_ok=True)
             return None
         process = ServerProcess(pid)
-        self.port = int(lines[3]) if len(lines) > 3 else 0
-        return process if await self._answers(process) else None
+        wanted, self.port = self.port, int(lines[3]) if len(lines) > 3 else 0
+        if await self._answers(process):
+            return process
+        self.port = wanted
+        return None
 
     async def _launch(self, programs: PostgresPrograms, user: ServerUser) -> ServerProcess:
         deadline = time.monotonic() + _READY_SECONDS
         while True:
-            self.port = remembered_or_free(self._wanted_port)
+            # A server that has run keeps its port: the services hold its address.
+            self.port = self.port or remembered_or_free(self._wanted_port)
             self._write_settings(user)
             process = launch(
                 [programs.postgres, "-D", self._directory],

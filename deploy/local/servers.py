@@ -84,6 +84,11 @@ class EmbeddedServers:
         await self.valkey.stop()
         await self.postgres.stop()
 
+    def dead(self) -> list[str]:
+        """The names of those that were started here and have ended on their own."""
+        parts: dict[str, Postgres | Valkey] = {"PostgreSQL": self.postgres, "Valkey": self.valkey}
+        return [name for name, one in parts.items() if one.process and not one.alive]
+
     @property
     def admin_url(self) -> str:
         """The superuser's address, in the spelling of asyncpg and psql."""

@@ -29,7 +29,8 @@ class Valkey:
         self._log = log
         self._password = password
         self._process: ServerProcess | None = None
-        self.port = port or 0
+        self._wanted_port = port
+        self.port = 0
 
     @property
     def process(self) -> ServerProcess | None:
@@ -52,11 +53,10 @@ class Valkey:
         """
         binary = find_valkey()
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        adopted = await self._process_id() if self.port else None
-        if adopted is not None:
-            self._process = ServerProcess(adopted)
+        if await self._adopt():
             return
-        self.port = remembered_or_free(self.port or None)
+        # A server that has run keeps its port: the services hold its address.
+        self.port = self.port or remembered_or_free(self._wanted_port)
         settings = self._write_settings()
         user = server_user(binary)
         user.give(self._directory, settings)
@@ -78,6 +78,15 @@ class Valkey:
             await self._process.ended(within_seconds=10)
             self._process = None
 
+    async def _adopt(self) -> bool:
+        """Take over the server of last time if it still runs."""
+        answering = await self._process_id(self.port or self._wanted_port or 0)
+        if answering is None:
+            return False
+        self.port = self.port or self._wanted_port or 0
+        self._process = ServerProcess(answering)
+        return True
+
     def _write_settings(self) -> Path:
         file = self._directory / "valkey.conf"
         write_private(
@@ -90,15 +99,23 @@ class Valkey:
     async def _wait_until_ready(self, process: ServerProcess) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while process.alive and time.monotonic() < deadline:
-            if await self._process_id() is not None:
+            if await self._process_id(self.port) is not None:
                 return
             await asyncio.sleep(0.02)
         process.send(signal.SIGKILL)
         raise CannotRun("valkey_failed", log=tail(self._log, lines=20))
 
-    async def _process_id(self) -> int | None:
-        """Who answers on our port with our password; our password is known to nobody else."""
-        client = Redis.from_url(self.url(), socket_connect_timeout=2, socket_timeout=2)
+    async def _process_id(self, port: int) -> int | None:
+        """Who answers there with our password, which is known to nobody else."""
+        if port == 0:
+            return None
+        client = Redis(
+            host="127.0.0.1",
+            port=port,
+            password=self._password,
+            socket_connect_timeout=2,
+            socket_timeout=2,
+        )
         try:
             facts = await client.info("server")
             return None if facts.get("loading") else int(facts["process_id"])
