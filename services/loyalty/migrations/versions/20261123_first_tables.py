@@ -38,6 +38,11 @@ _DEFAULT_RULES = """
 }
 """
 
+_ACCOUNTS = (
+    "('available', 'pending', 'held', 'debt', 'issued', 'redeemed', 'expired', 'clawed_back',"
+    " 'adjusted', 'transferred', 'written_off')"
+)
+
 #: A voucher takes off an amount or a percentage, as its kind says; a gift is handed over.
 _WORTH = (
     "case kind"
@@ -226,6 +231,8 @@ def upgrade() -> None:
         sa.Column("earned_points", sa.BigInteger(), nullable=False),
         sa.Column("clawed_back_points", sa.BigInteger(), nullable=False),
         sa.Column("growth", sa.BigInteger(), nullable=False),
+        sa.Column("tier_at_recording", sa.Text(), nullable=True),
+        sa.Column("refunded_at_recording_fen", sa.BigInteger(), nullable=True),
         sa.Column("import_id", sa.Text(), nullable=True),
         sa.Column("paid_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
@@ -287,7 +294,6 @@ def upgrade() -> None:
     )
     op.create_table(
         "point_entries",
-        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("member_id", sa.Text(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -308,11 +314,11 @@ def upgrade() -> None:
         sa.Column("previous_hash", sa.LargeBinary(), nullable=True),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint(
-            "credit_account in ('available', 'pending', 'held', 'debt', 'issued', 'redeemed', 'expired', 'clawed_back', 'adjusted', 'transferred', 'written_off')",
+            f"credit_account in {_ACCOUNTS}",
             name="entry_credit_account",
         ),
         sa.CheckConstraint(
-            "debit_account in ('available', 'pending', 'held', 'debt', 'issued', 'redeemed', 'expired', 'clawed_back', 'adjusted', 'transferred', 'written_off')",
+            f"debit_account in {_ACCOUNTS}",
             name="entry_debit_account",
         ),
         sa.CheckConstraint("debit_account <> credit_account", name="entry_has_two_sides"),
@@ -406,6 +412,8 @@ def upgrade() -> None:
         sa.Column("amount_fen", sa.BigInteger(), nullable=False),
         sa.Column("items", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("facts_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("applied_fen", sa.BigInteger(), nullable=True),
+        sa.Column("refunded_total_fen", sa.BigInteger(), nullable=True),
         sa.Column("clawed_back_points", sa.BigInteger(), nullable=True),
         sa.Column("debt_points", sa.BigInteger(), nullable=True),
         sa.Column("growth", sa.BigInteger(), nullable=True),

@@ -20,7 +20,7 @@ class Member(Table, table=True):
     id: str = words(primary_key=True)
     state: str = words()
     nickname: str | None = words(null=True)
-    #: `--MM-DD`, or `YYYY-MM-DD` when the year is known.
+    #: `MM-DD`, or `YYYY-MM-DD` when the year is known.
     birthday: str | None = words(null=True)
     gender: str | None = words(null=True)
     city: str | None = words(null=True)

@@ -49,6 +49,9 @@ class Order(Table, table=True):
     earned_points: int = amount(0)
     clawed_back_points: int = amount(0)
     growth: int = amount(0)
+    #: What the first reply told, so that it can be told again; None for imported orders.
+    tier_at_recording: str | None = words(null=True)
+    refunded_at_recording_fen: int | None = amount(null=True)
     import_id: str | None = words(null=True)
     paid_at: datetime = moment()
     completed_at: datetime | None = moment(null=True)
@@ -71,7 +74,11 @@ class Refund(Table, table=True):
     amount_fen: int = amount()
     items: list[dict[str, Any]] | None = document(null=True)
     facts_hash: bytes = Field(sa_type=LargeBinary)
-    #: What it took back; None while the order is unknown.
+    #: How much of it counted (a refund that came before its order is capped at what was paid),
+    #: and the order's refunds so far. None while the order is unknown, as are the next three.
+    applied_fen: int | None = amount(null=True)
+    refunded_total_fen: int | None = amount(null=True)
+    #: What it took back.
     clawed_back_points: int | None = amount(null=True)
     debt_points: int | None = amount(null=True)
     growth: int | None = amount(null=True)

@@ -25,7 +25,8 @@ class PointEntry(Table, table=True):
     """One movement of points from the account it debits to the one it credits; never changed.
 
     `available`, `pending`, `held` and `debt` are the member's accounts, the rest the programme's.
-    A member's balance is credits less debits, `debt` the other way round.
+    A member's balance is credits less debits, `debt` the other way round. Outside, an entry is
+    named by its member and number, so it needs no id of its own.
     """
 
     __tablename__ = "point_entries"
@@ -38,7 +39,6 @@ class PointEntry(Table, table=True):
         Index("point_entries_by_cause", "cause_kind", "cause_id"),
     )
 
-    id: str = words()
     member_id: str = words(primary_key=True)
     #: 1, 2, 3 … per member, without holes.
     seq: int = Field(primary_key=True, sa_type=BigInteger)
@@ -102,7 +102,7 @@ class PointLot(Table, table=True):
     remaining: int = amount()
     #: When pending points become available; None while that waits for an event.
     available_at: datetime | None = moment(null=True)
-    #: When what remains lapses; None while pending, or never.
+    #: When what remains lapses; None while `available_at` is unknown, or never.
     expires_at: datetime | None = moment(null=True)
     programme_version: int
     created_at: datetime = moment()
