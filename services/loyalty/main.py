@@ -2,8 +2,11 @@
 
 from fastapi import FastAPI
 
+from services.loyalty.api import voucher_templates, vouchers
+from services.loyalty.jobs import JOBS
 from services.loyalty.settings import LoyaltySettings
-from shared.http.app import ServiceParts, create_app
+from services.loyalty.subscribers import FROM_REFERRAL
+from shared.http.app import ServiceParts, Subscription, create_app
 from shared.kernel.clock import Clock, SystemClock
 
 
@@ -15,7 +18,16 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             title="Huitou loyalty",
             settings=settings,
             clock=clock,
-            routers=[],
+            routers=[
+                voucher_templates.router,
+                vouchers.router,
+            ],
+            subscriptions=[
+                Subscription(
+                    producer="referral", base_url=settings.referral_url, handlers=FROM_REFERRAL
+                ),
+            ],
+            jobs=JOBS,
         )
     )
 

@@ -56,6 +56,12 @@ class VoucherBelowThreshold(Refusal):
     code = "voucher_below_threshold"
 
 
+class VoucherForNewCustomers(Refusal):
+    """It counts on a customer's first order only, and this is not the first."""
+
+    code = "voucher_for_new_customers"
+
+
 class AlreadyRecordedDifferently(Refusal):
     """The same order used it, with another amount."""
 
