@@ -192,3 +192,21 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *_operations("referral"),
     *_operations("segmentation"),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRoute:
+    """A way in that needs no key: health, the documents, the console. All else needs one."""
+
+    method: Literal["GET"] = "GET"
+    path: str
+
+
+OPEN_ROUTES: Final[tuple[OpenRoute, ...]] = (
+    OpenRoute(path="/"),
+    OpenRoute(path="/healthz"),
+    OpenRoute(path="/readyz"),
+    OpenRoute(path="/openapi.json"),
+    OpenRoute(path="/console"),
+    OpenRoute(path="/console/{file}"),
+)

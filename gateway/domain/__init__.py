@@ -1,0 +1,1 @@
+"""Pure rules of the gateway: keys, routes, the merged API document."""

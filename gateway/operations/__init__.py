@@ -1,0 +1,1 @@
+"""Write use-cases of access, and who a caller is."""
