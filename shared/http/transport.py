@@ -115,11 +115,8 @@ class _AnswerStream(httpx.AsyncByteStream):
         self._patience = patience
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            while piece := await self._reply.piece(patience=self._patience):
-                yield piece
-        finally:
-            self._reply.abandon()
+        while piece := await self._reply.piece(patience=self._patience):
+            yield piece
 
     async def aclose(self) -> None:
         self._reply.abandon()

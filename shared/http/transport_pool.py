@@ -49,12 +49,12 @@ class Pool:
             handed = await self._stand_in_line(patience)
             if handed is None:
                 return await self._connect(patience)
-            if fresh:
+            if handed.usable and not fresh:
+                return handed
+            if handed.usable:
                 self._slots_taken += 1  # taken before it gets free, so that nobody else has it
                 handed.discard()
                 return await self._connect(patience)
-            if handed.usable:
-                return handed
 
     def give_back(self, connection: Connection) -> None:
         """A connection has served and is fit for more."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from typing import Any
 
 import httpx
 import pytest
@@ -85,25 +84,6 @@ async def test_a_cancelled_wait_for_a_connection_leaves_the_line(transport: Tran
         assert [(await request).body for request in (first, third)] == [b"ok"] * 2
         assert second.cancelled()
         assert upstream.connections == 1
-
-
-@on_both_loops
-async def test_a_connection_handed_to_someone_who_just_left_is_passed_on(
-    transport: Transport,
-) -> None:
-    gate, requests = Gate(), list[asyncio.Task[Any]]()
-
-    async def cancel_the_second_once_it_is_served() -> None:
-        await ask(limited, upstream)
-        requests[1].cancel()  # the connection was given to it in this turn of the loop
-
-    async with Upstream(gate) as upstream, Transport(limits=ONE) as limited:
-        first = asyncio.create_task(cancel_the_second_once_it_is_served())
-        requests += [first, *(asyncio.create_task(ask(limited, upstream)) for _ in range(2))]
-        for _ in range(3):
-            gate.answer.release()
-        assert (await requests[2]).body == b"ok"
-        assert requests[1].cancelled()
 
 
 @on_both_loops

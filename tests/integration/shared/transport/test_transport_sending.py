@@ -76,7 +76,15 @@ async def test_a_body_that_is_not_as_long_as_it_says_is_never_sent_whole(
 async def test_an_early_answer_arrives_although_nobody_takes_the_body(
     transport: Transport,
 ) -> None:
-    client_left = asyncio.Event()
+    client_left, body_stopped = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 65536
+                await asyncio.sleep(0)
+        finally:
+            body_stopped.set()
 
     async def refuse(peer: Peer) -> None:
         await peer.head()
@@ -88,8 +96,9 @@ async def test_an_early_answer_arrives_although_nobody_takes_the_body(
         Upstream(refuse, answer_all) as upstream,
         httpx.AsyncClient(transport=transport) as client,
     ):
-        answer = await client.post(upstream.url, content=endless())
+        answer = await client.post(upstream.url, content=body())
         assert (answer.status_code, answer.text) == (413, "no")
+        await body_stopped.wait()
         await client_left.wait()  # the half-sent request ended the connection
         assert (await client.get(upstream.url)).text == "ok"
         assert upstream.connections == 2
