@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from shared.db import Database, is_transient
 from shared.events.feed import to_cloud_event
 from shared.events.sequencer import Head, sequence_all
-from shared.kernel.clock import Clock
 from shared.tables import outbox
 from shared.telemetry import FEED_HEAD
 
@@ -37,11 +36,10 @@ def channel_of(service: str) -> str:
 class Relay:
     """Runs beside one service's outbox."""
 
-    def __init__(self, *, service: str, database: Database, redis: Redis, clock: Clock) -> None:
+    def __init__(self, *, service: str, database: Database, redis: Redis) -> None:
         self._service = service
         self._engine: AsyncEngine = database.engine
         self._redis = redis
-        self._clock = clock
         self._wake = asyncio.Event()
         #: Set whenever the head moved; long-polling feed readers wait on it.
         self.moved = asyncio.Condition()

@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import MetaData, text
 
 from gateway.policy import OPERATIONS
 from shared.db import Database
@@ -166,6 +166,13 @@ def settings_of(service: str, **values: Any) -> ServiceSettings:
         **values,
     }
     return wanted(**{name: value for name, value in given.items() if name in wanted.model_fields})
+
+
+def metadata_of(service: str) -> MetaData:
+    """All tables of a service."""
+    tables = importlib.import_module(f"{package_of(service)}.store.tables")
+    metadata: MetaData = tables.metadata
+    return metadata
 
 
 @asynccontextmanager

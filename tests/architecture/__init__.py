@@ -1,0 +1,1 @@
+"""The house keeps its rules; each rule has been seen to fail."""
