@@ -65,9 +65,8 @@ def import_history(api: Api) -> None:
     """Send the whole history and show how far it has come."""
     orders = list(read_orders())
     chapter("导入真实历史订单", "importing a real order history")
-    say(
-        f"  CDNOW: {len(orders):,} 笔订单 orders, {len({o.customer for o in orders}):,} 位顾客 customers"
-    )
+    customers = {order.customer for order in orders}
+    say(f"  CDNOW: {len(orders):,} 笔订单 orders, {len(customers):,} 位顾客 customers")
     state = {}
     for state in api.upload("/v1/orders/imports", (order.line() for order in orders)):
         progress(
