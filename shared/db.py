@@ -67,6 +67,8 @@ class Database:
             # The most recently used connection is the warmest: a fifth more requests per second.
             pool_use_lifo=True,
             pool_pre_ping=False,
+            # The values of a statement may be personal; an error that quotes them gets logged.
+            hide_parameters=True,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args={
@@ -138,10 +140,18 @@ def is_transient(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     state = sqlstate(error)
-    if state is None or error.connection_invalidated:
+    if state is None:
+        # The driver spoke: the connection is gone, unless it could not even write our values down.
+        return error.connection_invalidated or not isinstance(_cause(error), ValueError)
+    if error.connection_invalidated:
         return True
     # 08 connection, 40 rolled back, 53 out of resources, 55 lock timeout, 57 cancelled, 58 system.
     return state[:2] in {"08", "40", "53", "55", "57", "58"}
+
+
+def _cause(error: DBAPIError) -> BaseException | None:
+    """What asyncpg itself raised; its own DataError is a ValueError."""
+    return error.orig.__cause__ if error.orig is not None else None
 
 
 def is_lock_timeout(error: DBAPIError) -> bool:

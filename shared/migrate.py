@@ -38,7 +38,9 @@ def main() -> None:
     package = parser.parse_args().package
 
     class Address(BaseSettings):
-        model_config = SettingsConfigDict(env_prefix=f"{package.split('.')[-1].upper()}_")
+        model_config = SettingsConfigDict(
+            env_prefix=f"{package.split('.')[-1].upper()}_", hide_input_in_errors=True
+        )
         database_url: DatabaseUrl = Field()
 
     migrate(package, url=Address().database_url.get_secret_value())

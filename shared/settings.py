@@ -59,7 +59,13 @@ def _checked(url: SecretStr) -> str:
 class ServiceSettings(BaseSettings):
     """What the environment tells every service; each adds its own under its own prefix."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        # A key or an address with a mistake in it is still a secret.
+        hide_input_in_errors=True,
+    )
 
     #: The service's own database.
     database_url: DatabaseUrl

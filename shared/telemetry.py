@@ -41,7 +41,8 @@ _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SECRET: Final = re.compile(
     r"hk_(?:live|test)_\w+"  # API keys
     r"|eyJ[\w-]+\.[\w-]+\.[\w-]+"  # internal tokens
-    r"|(?<!\d)(?:\+?86)?1[3-9]\d{9}(?!\d)"  # mobile numbers of the Chinese mainland
+    # Mobile numbers of the Chinese mainland, as people write them.
+    r"|(?<!\d)(?:(?:\+|00)?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)"
 )
 _HIDDEN: Final = "[hidden]"
 
@@ -122,10 +123,15 @@ def _add_request(_logger: WrappedLogger, _name: str, event: EventDict) -> EventD
 
 
 def _hide(value: object) -> object:
+    if value is None or isinstance(value, bool | float):
+        return value
     if isinstance(value, str):
         return _SECRET.sub(_HIDDEN, value)
+    if isinstance(value, int):
+        return _HIDDEN if _SECRET.search(str(value)) else value
     if isinstance(value, dict):
-        return {name: _hide(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
+        return {_hide(name): _hide(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
         return [_hide(inner) for inner in value]
-    return value
+    # What the renderer would write for anything else: errors, bytes, models.
+    return _SECRET.sub(_HIDDEN, repr(value))

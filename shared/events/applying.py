@@ -8,7 +8,7 @@ import structlog
 from shared.contracts.envelope import CloudEvent, EventData
 from shared.db import Database, Transaction, is_transient
 from shared.events.cursor import Cursor, CursorMoved, move_cursor
-from shared.events.parking import park, parked_subjects
+from shared.events.parking import park, read_lines
 from shared.telemetry import EVENTS_APPLIED, EVENTS_PARKED, RequestContext, current_request
 
 _log = structlog.get_logger()
@@ -66,26 +66,26 @@ async def _apply(
 ) -> None:
     last = events[-1]
     moved = Cursor(producer=cursor.producer, epoch=last.epoch, pos=last.pos, event_id=last.id)
+    applied: list[CloudEvent] = []
     parked_count = 0
     async with database.begin(actor=f"event:{cursor.producer}") as transaction:
         # The cursor first: its row lock keeps the other replicas out until we are done.
         await move_cursor(transaction.session, old=cursor, new=moved, at=transaction.now)
-        waiting = await parked_subjects(
-            transaction.session, producer=cursor.producer, subjects={e.subject for e in events}
-        )
+        lines = await read_lines(transaction.session, producer=cursor.producer, events=events)
         for event in events:
             handler = _handler_for(event, handlers)
-            if handler is None:
+            if handler is None or event.id in lines.skipped:
                 continue
             error = None
-            if event.subject not in waiting:
+            if not lines.holds_up(event):
                 error = await apply_one(transaction, event, handler, careful=careful)
                 if error is None:
+                    applied.append(event)
                     continue
-            waiting.add(event.subject)
+            lines.first[event.subject] = min(event.pos, lines.first.get(event.subject, event.pos))
             parked_count += 1
             await park(transaction, producer=cursor.producer, event=event, error=error)
-    for event in events:
+    for event in applied:
         EVENTS_APPLIED.labels(service, cursor.producer, event.type).inc()
     if parked_count:
         EVENTS_PARKED.labels(service, cursor.producer).inc(parked_count)
@@ -100,6 +100,8 @@ async def apply_one(
     try:
         if not careful:
             await handler(transaction, event)
+            # The next event's handler shall find what this one wrote, as it would in careful mode.
+            await transaction.session.flush()
             return None
         noted = len(transaction.events)
         try:

@@ -6,8 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from shared.db import is_lock_timeout
 from shared.sql import execute
 from shared.tables import event_cursors
 
@@ -38,7 +40,23 @@ async def read_cursor(session: AsyncSession, *, producer: str) -> Cursor:
 
 
 async def move_cursor(session: AsyncSession, *, old: Cursor, new: Cursor, at: datetime) -> None:
-    """Move the cursor from exactly where it was read. Raises CursorMoved if it stands elsewhere."""
+    """Move the cursor from exactly where it was read.
+
+    Raises CursorMoved if it stands elsewhere, or while another replica is busy moving it.
+    """
+    try:
+        moved = await _compare_and_set(session, old=old, new=new, at=at)
+    except DBAPIError as error:
+        if is_lock_timeout(error):
+            raise CursorMoved from None
+        raise
+    if not moved:
+        raise CursorMoved
+
+
+async def _compare_and_set(
+    session: AsyncSession, *, old: Cursor, new: Cursor, at: datetime
+) -> bool:
     if old.pos == 0 and old.event_id is None:
         await execute(
             session,
@@ -57,8 +75,7 @@ async def move_cursor(session: AsyncSession, *, old: Cursor, new: Cursor, at: da
         )
         .values(epoch=new.epoch, pos=new.pos, event_id=new.event_id, moved_at=at),
     )
-    if moved.rowcount != 1:
-        raise CursorMoved
+    return moved.rowcount == 1
 
 
 async def rewind_cursor(session: AsyncSession, *, producer: str, at: datetime) -> None:

@@ -26,6 +26,9 @@ async def listen(redis: Redis, *, subscribers: Mapping[str, Subscriber]) -> None
             await _listen_once(redis, by_channel)
         except (RedisError, OSError, TimeoutError) as error:
             _log.debug("doorbell is away", error=type(error).__name__)
+        except Exception:
+            # Whatever a broken or hostile Redis makes of us, the next attempt may go well.
+            _log.exception("doorbell failed")
         await asyncio.sleep(_BACKOFF_S)
 
 
@@ -35,9 +38,16 @@ async def _listen_once(redis: Redis, by_channel: Mapping[str, Subscriber]) -> No
         # Whatever rang before we listened is lost: look once for each.
         for subscriber in by_channel.values():
             subscriber.wake()
-        while True:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=SILENCE_S)
-            if message is None:
-                raise TimeoutError("no heartbeat")
-            channel = message["channel"]
-            by_channel[channel.decode() if isinstance(channel, bytes) else channel].wake()
+        now = asyncio.get_running_loop().time
+        heard_at = now()
+        while (patience := heard_at + SILENCE_S - now()) > 0:
+            # None is no sign of silence: redis-py also gives it for what it keeps to itself.
+            message = await pubsub.get_message(timeout=patience)
+            if message is not None and message["type"] == "message":
+                heard_at = now()
+                by_channel[_name(message["channel"])].wake()
+        raise TimeoutError("no heartbeat")
+
+
+def _name(channel: str | bytes) -> str:
+    return channel.decode() if isinstance(channel, bytes) else channel

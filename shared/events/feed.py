@@ -78,7 +78,8 @@ def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -
     ) -> Response:
         place = Place(pos=after, event_id=after_id, epoch=epoch)
         head = await sequence_all(database.engine, wait=False)
-        if head.pos <= after and wait:
+        # A reader that is ahead of us has another history: it is told so at once, not kept waiting.
+        if head.pos == after and wait:
             head = await _await_news(request, database, moved=moved, after=after, wait_s=wait)
         async with database.reading() as session:
             oldest = await _refuse_unless_agreed(session, place, head)

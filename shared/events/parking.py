@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -35,42 +36,70 @@ class ParkedEvent:
     parked_at: datetime
 
 
-async def parked_subjects(
-    session: AsyncSession, *, producer: str, subjects: Collection[str]
-) -> set[str]:
-    """Which of these subjects have events waiting."""
-    found = await execute(
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """What is parked or was given up, as far as a batch of events is concerned."""
+
+    #: The position of the first event that waits, by subject.
+    first: dict[str, int]
+    #: Events that an operator skipped; a rewind that meets them again leaves them skipped.
+    skipped: Collection[UUID]
+
+    def holds_up(self, event: CloudEvent) -> bool:
+        """Whether the event must queue. What came before its line, a rewind may apply again."""
+        first = self.first.get(event.subject)
+        return first is not None and event.pos >= first
+
+
+async def read_lines(
+    session: AsyncSession, *, producer: str, events: Sequence[CloudEvent]
+) -> Lines:
+    """The lines of these events' subjects."""
+    waiting = await execute(
         session,
-        select(parked_events.c.subject)
+        select(parked_events.c.subject, func.min(parked_events.c.pos).label("pos"))
         .where(
             parked_events.c.producer == producer,
-            parked_events.c.subject.in_(list(subjects)),
+            parked_events.c.subject.in_(sorted({event.subject for event in events})),
             parked_events.c.state == "parked",
         )
-        .distinct(),
+        .group_by(parked_events.c.subject),
     )
-    return set(found.scalars())
+    skipped = await execute(
+        session,
+        select(parked_events.c.event_id).where(
+            parked_events.c.producer == producer,
+            parked_events.c.event_id.in_([event.id for event in events]),
+            parked_events.c.state == "skipped",
+        ),
+    )
+    return Lines(
+        first={row.subject: row.pos for row in waiting}, skipped=frozenset(skipped.scalars())
+    )
 
 
 async def park(
     transaction: Transaction, *, producer: str, event: CloudEvent, error: str | None
 ) -> None:
-    """Put an event aside; a rewind that meets it again leaves it as it is."""
+    """Put an event aside; when a rewind meets it again it waits as before, or once more."""
+    insertion = insert(parked_events).values(
+        producer=producer,
+        pos=event.pos,
+        event_id=event.id,
+        subject=event.subject,
+        type=event.type,
+        event=orjson.loads(event.model_dump_json()),
+        error=error,
+        attempts=0 if error is None else 1,
+        parked_at=transaction.now,
+    )
     await execute(
         transaction.session,
-        insert(parked_events)
-        .values(
-            producer=producer,
-            pos=event.pos,
-            event_id=event.id,
-            subject=event.subject,
-            type=event.type,
-            event=orjson.loads(event.model_dump_json()),
-            error=error,
-            attempts=0 if error is None else 1,
-            parked_at=transaction.now,
-        )
-        .on_conflict_do_nothing(),
+        insertion.on_conflict_do_update(
+            constraint="parked_event_once",
+            set_={"state": "parked", "error": insertion.excluded.error, "resolved_at": None},
+            where=parked_events.c.state == "applied",
+        ),
     )
 
 

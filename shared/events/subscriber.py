@@ -26,7 +26,6 @@ _log = structlog.get_logger()
 TIMER_S: Final = 1.0
 _LIMIT: Final = 500
 _BACKOFF_MAX_S: Final = 30.0
-_FEED_BYTES_MAX: Final = 64 * 1024 * 1024
 _batch = TypeAdapter(list[CloudEvent])
 
 

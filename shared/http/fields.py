@@ -1,11 +1,12 @@
 """Field types for requests: strict, bounded, and clean enough to be stored and shown."""
 
 import math
+import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from shared.kernel.money import MAX_FEN
@@ -19,6 +20,7 @@ _ITEMS_MAX: Final = 200
 # Overrides of writing direction make a text read otherwise than it is stored.
 _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 _BOM: Final = "\ufeff"
+_DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 
 
 class RequestModel(BaseModel):
@@ -36,19 +38,34 @@ class ReplyModel(BaseModel):
 def clean_text(given: str) -> str:
     """Normalise to NFC; refuse control characters, lone surrogates and direction overrides."""
     for letter in given:
-        bad = unicodedata.category(letter) in ("Cc", "Cs", "Cn") and letter != "\n"
-        if bad or letter in _BIDI or letter == _BOM:
+        bad = unicodedata.category(letter) in ("Cc", "Cs") and letter != "\n"
+        if bad or letter in _BIDI or letter == _BOM or _is_noncharacter(letter):
             raise PydanticCustomError("unclean_text", "contains characters that cannot be stored")
     return unicodedata.normalize("NFC", given)
 
 
+def _is_noncharacter(letter: str) -> bool:
+    """Set aside by Unicode for ever. What is only newer than our tables may be in a name."""
+    return ord(letter) & 0xFFFE == 0xFFFE or "\ufdd0" <= letter <= "\ufdef"
+
+
 def _one_line(given: str) -> str:
     cleaned = clean_text(given).strip()
-    if "\n" in cleaned:
+    if len(cleaned.splitlines()) > 1:
         raise PydanticCustomError("unclean_text", "must be one line")
     if not cleaned:
         raise PydanticCustomError("blank_text", "must not be blank")
     return cleaned
+
+
+def _written_out(given: object) -> object:
+    """Only a moment in words: a bare number would be one to pydantic, in a unit that it guesses."""
+    if isinstance(given, str):
+        if not _DATE_TIME.match(given):
+            raise PydanticCustomError("datetime_parsing", "must be an RFC 3339 date-time")
+    elif not isinstance(given, datetime):
+        raise PydanticCustomError("datetime_type", "must be an RFC 3339 date-time")
+    return given
 
 
 def _within_reach(at: datetime) -> datetime:
@@ -77,7 +94,12 @@ def clean_json(value: Any, depth: int = 0) -> Any:
 
 
 # Strict mode would refuse a text for a moment, which is how JSON writes one.
-Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_within_reach)]
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False),
+    BeforeValidator(_written_out),
+    AfterValidator(_within_reach),
+]
 Line = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
 LongLine = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
 Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]

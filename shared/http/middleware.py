@@ -9,7 +9,7 @@ from opentelemetry import propagate, trace
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.http.problems import refusal_problem, request_language
+from shared.http.problems import fault_problem, refusal_problem, request_language
 from shared.http.tokens import TokenVerifier, Unauthenticated
 from shared.kernel.clock import Clock
 from shared.kernel.ids import new_id
@@ -65,7 +65,7 @@ class RequestScope:
         self, scope: Scope, receive: Receive, send: Send, *, request_id: str, span: trace.Span
     ) -> None:
         started = time.perf_counter()
-        status = 500
+        status = 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -79,7 +79,13 @@ class RequestScope:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            # Here and not outside, where the request's id would be forgotten already.
+            if status:
+                raise
+            await fault_problem(Request(scope), error)(scope, receive, send_with_id)
         finally:
+            status = status or 500
             seconds = time.perf_counter() - started
             operation = operation_of(scope)
             span.set_attribute("http.response.status_code", status)

@@ -96,14 +96,17 @@ def _here(request: Request, code: str, status: int, **more: Any) -> Response:
         code=code,
         status=status,
         language=request_language(request),
-        instance=request.url.path,
+        # Not `request.url`, which a broken query or Host header makes fail.
+        instance=request.scope["path"],
         **more,
     )
 
 
 async def _on_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return refusal_problem(error, language=request_language(request), instance=request.url.path)
+    return refusal_problem(
+        error, language=request_language(request), instance=request.scope["path"]
+    )
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -136,9 +139,14 @@ async def _on_dependency(request: Request, error: Exception) -> Response:
     return _here(request, "temporarily_unavailable", 503, facts={"retry_after_s": _RETRY_S})
 
 
-async def _on_fault(request: Request, error: Exception) -> Response:
-    _log.error("unexpected fault", path=request.url.path, exc_info=error)
+def fault_problem(request: Request, error: Exception) -> Response:
+    """A fault of ours: recorded in the log in full, told to the caller with the request id only."""
+    _log.error("unexpected fault", path=request.scope["path"], exc_info=error)
     return _here(request, "internal_error", 500)
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    return fault_problem(request, error)
 
 
 def _pointer(location: Sequence[str | int]) -> str:

@@ -126,10 +126,11 @@ class TokenVerifier:
                 options={"require": ["iss", "aud", "op", "sub", "exp", "iat"]},
             )
             call = _read(claims, issuer=issuer)
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+            # Only what remains of its life, so that a remembered token dies when it would have.
+            remaining_s = int(claims["exp"]) - time.time()  # noqa: TID251
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, RecursionError):
             raise Unauthenticated from None
-        # Only what remains of its life, so that a remembered token dies when it would have.
-        self._seen.put(token, call, for_s=claims["exp"] - time.time())  # noqa: TID251
+        self._seen.put(token, call, for_s=remaining_s)
         return call
 
 

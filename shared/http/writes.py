@@ -80,7 +80,8 @@ class Write:
         self._actor = actor
         self._key = key
         self._scope = f"{actor} {operation_of(request.scope)}"
-        self._fingerprint = fingerprint(path=request.url.path, body=body)
+        self._path: str = request.scope["path"]
+        self._fingerprint = b"" if key is None else fingerprint(path=self._path, body=body)
 
     async def run(
         self,
@@ -161,7 +162,7 @@ class Write:
         if isinstance(refusal, IdempotencyInFlight):
             raise refusal
         answer = refusal_problem(
-            refusal, language=request_language(self._request), instance=self._request.url.path
+            refusal, language=request_language(self._request), instance=self._path
         )
         stored = _Stored(
             status=answer.status_code,
@@ -184,7 +185,7 @@ def fingerprint(*, path: str, body: bytes) -> bytes:
     """What makes two requests the same: the path and the JSON body, however it is spelled."""
     try:
         canonical = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS) if body else b""
-    except orjson.JSONDecodeError:
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):  # the latter: nested too deeply
         canonical = body
     return hashlib.sha256(path.encode() + b"\0" + canonical).digest()
 

@@ -42,9 +42,9 @@ def language_of(accept_language: str | None) -> Language:
     """Choose the language by an Accept-Language header (RFC 9110 §12.5.4); Chinese by default."""
     best: tuple[float, Language] = (0.0, DEFAULT_LANGUAGE)
     for part in (accept_language or "").split(",")[:10]:
-        tag, _, quality_text = part.strip().partition(";q=")
-        quality = _quality(quality_text)
-        language: Language | None = _known(tag.strip().lower())
+        tag, _, weight = part.lower().partition(";")
+        quality = _quality(weight.strip().removeprefix("q="))
+        language: Language | None = _known(tag.strip())
         if language is not None and quality > best[0]:
             best = (quality, language)
     return best[1]
