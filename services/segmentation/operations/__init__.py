@@ -1,0 +1,1 @@
+"""What segmentation does, one transaction each."""
