@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from deploy.local.binaries import find_valkey
@@ -115,6 +117,7 @@ class Valkey:
             password=self._password,
             socket_connect_timeout=2,
             socket_timeout=2,
+            retry=Retry(NoBackoff(), 0),  # the library's own would wait seconds for nobody
         )
         try:
             facts = await client.info("server")
