@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from deploy.local.server_process import runs
 from tests.support.waiting import until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -93,7 +92,7 @@ class RunnerProcess:
                 command = (status.parent / "cmdline").read_text().split("\0")
             except OSError:
                 continue  # it has ended meanwhile
-            if parent and int(parent.group(1)) == self.process.pid and runs(pid):
+            if parent and int(parent.group(1)) == self.process.pid and command[0]:
                 app = next((word for word in command if word.endswith(":app")), command[0])
                 found[_program_name(app)] = pid
         return found
