@@ -39,6 +39,7 @@ def system(settings: RunSettings) -> Iterator[tuple[str, str]]:
         [sys.executable, "-m", "deploy.local", "run"],
         cwd=CHECKOUT,
         env=environment,
+        stdin=subprocess.DEVNULL,  # the terminal, and its Ctrl-C, stay with the demo
         stdout=subprocess.DEVNULL,
     )
     try:
