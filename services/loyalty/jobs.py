@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from services.loyalty.operations.points import release_due_lots
 from services.loyalty.operations.vouchers import expire_vouchers
 from shared.jobs import Job
 
 JOBS: Final = [
+    Job(name="release_due_lots", every_s=5, step=release_due_lots),
     Job(name="expire_vouchers", every_s=60, step=expire_vouchers),
 ]

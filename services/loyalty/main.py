@@ -2,9 +2,20 @@
 
 from fastapi import FastAPI
 
-from services.loyalty.api import voucher_templates, vouchers
+from services.loyalty.api import (
+    members,
+    orders,
+    points,
+    redemptions,
+    refunds,
+    tiers,
+    voucher_templates,
+    vouchers,
+    wallet,
+)
 from services.loyalty.jobs import JOBS
 from services.loyalty.settings import LoyaltySettings
+from services.loyalty.store.vault import Vault
 from services.loyalty.subscribers import FROM_REFERRAL
 from shared.http.app import ServiceParts, Subscription, create_app
 from shared.kernel.clock import Clock, SystemClock
@@ -19,6 +30,14 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             settings=settings,
             clock=clock,
             routers=[
+                members.router,
+                members.internal_router,
+                orders.router,
+                refunds.router,
+                points.router,
+                redemptions.router,
+                wallet.router,
+                tiers.router,
                 voucher_templates.router,
                 vouchers.router,
             ],
@@ -28,7 +47,16 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 ),
             ],
             jobs=JOBS,
+            state={"vault": vault_of(settings)},
         )
+    )
+
+
+def vault_of(settings: LoyaltySettings) -> Vault:
+    """The vault with the keys of this deployment."""
+    return Vault(
+        hash_key=settings.identity_hash_key.get_secret_value(),
+        encryption_key=settings.identity_encryption_key.get_secret_value(),
     )
 
 

@@ -571,7 +571,7 @@ def upgrade() -> None:
     op.execute(
         sa.text(
             "insert into programme_versions (version, rules, published_by, published_at)"
-            " values (1, cast(:rules as jsonb), 'default', now())"
+            " values (1, cast(:rules as jsonb), 'default', '1970-01-01T00:00:00Z')"
         ).bindparams(rules=_DEFAULT_RULES)
     )
 

@@ -1,0 +1,278 @@
+"""Members over HTTP: enrolment, profile, look-up."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import ConfigDict, Field
+
+from services.loyalty.api.shapes import LANGUAGE_NOTE, TierName, tier_name
+from services.loyalty.domain.members import (
+    GivenIdentity,
+    IdentityKind,
+    MemberNotFound,
+    MemberState,
+    Profile,
+    normalise_identity,
+    read_birthday,
+)
+from services.loyalty.operations.members import Enrolment, enrol, update_profile
+from services.loyalty.store.members import MemberView, find_member, member_state, owners_of
+from shared.http.fields import Line, MemberId, ReplyModel, RequestModel
+from shared.http.paging import PageReply
+from shared.http.problems import request_language
+from shared.http.writes import OpenWrite, Reply
+from shared.kernel.clock import business_day
+from shared.kernel.texts import Language
+
+router = APIRouter(prefix="/v1/members", tags=["members"])
+internal_router = APIRouter(prefix="/internal", include_in_schema=False)
+
+Gender = Literal["female", "male", "other"]
+Tags = Annotated[list[Line], Field(max_length=50)]
+ConsentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Consents = Annotated[dict[ConsentName, bool], Field(max_length=20)]
+Birthday = Annotated[str, Field(max_length=10, description="`MM-DD` or `YYYY-MM-DD`")]
+
+
+class IdentityRequest(RequestModel):
+    """One way to know a member. A phone without a country code is one of the mainland."""
+
+    kind: IdentityKind
+    value: Annotated[str, Field(min_length=1, max_length=128)]
+    app_id: Annotated[
+        str | None, Field(max_length=64, description="Of a `wechat_openid`, and of no other")
+    ] = None
+
+
+class ProfileRequest(RequestModel):
+    """What a member tells about themselves. Fields left out stay; null forgets."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"nickname": "小红", "birthday": "05-20"}]}
+    )
+
+    nickname: Line | None = None
+    birthday: Birthday | None = None
+    gender: Gender | None = None
+    city: Line | None = None
+    tags: Tags | None = None
+    consents: Consents | None = None
+
+
+class EnrolmentRequest(ProfileRequest):
+    """A person who joins. `referral_code` may be any text; a wrong one does not stop anybody."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "identities": [
+                        {"kind": "external", "value": "user-10086"},
+                        {"kind": "phone", "value": "13800138000"},
+                    ],
+                    "nickname": "小红",
+                    "birthday": "1995-05-20",
+                    "city": "杭州",
+                    "consents": {"personalised_marketing": True},
+                    "device_id": "device-7f3a",
+                }
+            ]
+        }
+    )
+
+    identities: Annotated[list[IdentityRequest], Field(min_length=1, max_length=10)]
+    referral_code: Line | None = None
+    device_id: Line | None = None
+
+
+class IdentityReply(ReplyModel):
+    """That a member is known in some way; the value itself is never shown."""
+
+    kind: str
+    app_id: str | None
+
+
+class Consent(ReplyModel):
+    """What was said last about a purpose or channel, and when."""
+
+    granted: bool
+    at: datetime
+
+
+class MemberReply(ReplyModel):
+    """A member."""
+
+    id: str
+    state: MemberState
+    #: Where a merged member lives on.
+    merged_into: str | None
+    nickname: str | None
+    phone_masked: str | None
+    birthday: str | None
+    gender: str | None
+    city: str | None
+    tags: list[str]
+    consents: dict[str, Consent]
+    identities: list[IdentityReply]
+    tier: TierName
+    created_at: datetime
+    updated_at: datetime
+
+
+class InternalMember(ReplyModel):
+    """What neighbours need to know of a member."""
+
+    id: str
+    state: MemberState
+
+
+@router.post(
+    "",
+    operation_id="enrol_member",
+    status_code=201,
+    response_model=MemberReply,
+    responses={
+        200: {"model": MemberReply, "description": "One of the identities is known: that member"},
+        409: {"description": "`identities_conflict`: the identities belong to two members"},
+    },
+)
+async def enrol_member(body: EnrolmentRequest, write: OpenWrite, request: Request) -> Response:
+    """Enrol a person once: whoever is known by one of the identities is that member.
+
+    Who is known keeps their profile and gains the identities that were nobody's.
+    """
+    enrolment = Enrolment(
+        identities=[
+            _identity(one, pointer=f"/identities/{place}")
+            for place, one in enumerate(body.identities)
+        ],
+        profile=Profile(**_profile(body, request=request)),
+        consents=body.consents or {},
+        referral_code=body.referral_code,
+        device_id=body.device_id,
+    )
+    language = request_language(request)
+    return await write.run(
+        lambda tx: enrol(tx, enrolment=enrolment, vault=request.app.state.vault),
+        reply=lambda enrolled: Reply(
+            body=member_reply(enrolled.member, language=language),
+            status=200 if enrolled.known else 201,
+        ),
+    )
+
+
+@router.get("", operation_id="find_members", response_model=PageReply[MemberReply])
+async def find_members(
+    request: Request,
+    identity_kind: Annotated[IdentityKind, Query(description="How the member is known")],
+    identity_value: Annotated[str, Query(min_length=1, max_length=128)],
+    app_id: Annotated[str | None, Query(max_length=64)] = None,
+) -> PageReply[MemberReply]:
+    """The member with an identity: one or none."""
+    identity = normalise_identity(
+        kind=identity_kind, value=identity_value, app_id=app_id, pointer="?identity"
+    )
+    state, language = request.app.state, request_language(request)
+    now = state.clock.now()
+    async with state.database.reading() as session:
+        owners = await owners_of(session, [identity], vault=state.vault)
+        found = [
+            await find_member(session, member_id=owner.merged_into or owner.id, now=now)
+            for owner in owners
+        ]
+    members = [member_reply(one, language=language) for one in found if one is not None]
+    return PageReply(data=members, next_cursor=None)
+
+
+@router.get(
+    "/{member_id}",
+    operation_id="show_member",
+    response_model=MemberReply,
+    description=f"One member. {LANGUAGE_NOTE}",
+    responses={404: {"description": "`member_not_found`"}},
+)
+async def show_member(member_id: MemberId, request: Request) -> MemberReply:
+    """One member."""
+    state = request.app.state
+    async with state.database.reading() as session:
+        member = await find_member(session, member_id=member_id, now=state.clock.now())
+    if member is None:
+        raise MemberNotFound
+    return member_reply(member, language=request_language(request))
+
+
+@router.put(
+    "/{member_id}/profile",
+    operation_id="update_member_profile",
+    response_model=MemberReply,
+    responses={404: {"description": "`member_not_found`"}, 409: {"description": "`member_merged`"}},
+)
+async def update_member_profile(
+    member_id: MemberId, body: ProfileRequest, write: OpenWrite, request: Request
+) -> Response:
+    """Change the fields that are sent; the others stay. Null forgets a field."""
+    changes = {
+        name: value
+        for name, value in _profile(body, request=request).items()
+        if name in body.model_fields_set
+    }
+    language = request_language(request)
+    return await write.run(
+        lambda tx: update_profile(
+            tx, member_id=member_id, changes=changes, consents=body.consents or {}
+        ),
+        reply=lambda member: Reply(body=member_reply(member, language=language)),
+    )
+
+
+@internal_router.get("/members/{member_id}", operation_id="internal_show_member")
+async def internal_show_member(member_id: MemberId, request: Request) -> InternalMember:
+    """Whether there is such a member, for neighbours."""
+    async with request.app.state.database.reading() as session:
+        state = await member_state(session, member_id=member_id)
+    if state is None:
+        raise MemberNotFound
+    return InternalMember(id=member_id, state=state)
+
+
+def member_reply(member: MemberView, *, language: Language) -> MemberReply:
+    """A member as replied."""
+    return MemberReply(
+        id=member.id,
+        state=member.state,
+        merged_into=member.merged_into,
+        nickname=member.nickname,
+        phone_masked=member.phone_masked,
+        birthday=member.birthday,
+        gender=member.gender,
+        city=member.city,
+        tags=member.tags,
+        consents={name: Consent(**given) for name, given in member.consents.items()},
+        identities=[
+            IdentityReply(kind=kind, app_id=app_id or None) for kind, app_id in member.identities
+        ],
+        tier=tier_name(member.programme, member.tier_code, language=language),
+        created_at=member.created_at,
+        updated_at=member.updated_at,
+    )
+
+
+def _identity(given: IdentityRequest, *, pointer: str) -> GivenIdentity:
+    return normalise_identity(
+        kind=given.kind, value=given.value, app_id=given.app_id, pointer=pointer
+    )
+
+
+def _profile(body: ProfileRequest, *, request: Request) -> dict[str, Any]:
+    today = business_day(request.app.state.clock.now())
+    birthday = body.birthday
+    if birthday is not None:
+        birthday = read_birthday(birthday, pointer="/birthday", today=today)
+    return {
+        "nickname": body.nickname,
+        "birthday": birthday,
+        "gender": body.gender,
+        "city": body.city,
+        "tags": list(body.tags or []),
+    }

@@ -1,0 +1,232 @@
+"""Orders over HTTP: recorded, completed, shown."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import ConfigDict, Field
+
+from services.loyalty.api.shapes import OrderPoints, TierName, tier_name
+from services.loyalty.domain.orders import (
+    Order,
+    OrderFacts,
+    OrderItem,
+    OrderState,
+    as_first_told,
+    earning,
+)
+from services.loyalty.operations.orders import RecordedOrder, complete_order, record_order
+from services.loyalty.store.orders import find_order
+from shared.http.fields import (
+    ExternalId,
+    Fen,
+    Line,
+    MemberId,
+    Moment,
+    Quantity,
+    ReplyModel,
+    RequestModel,
+)
+from shared.http.problems import request_language
+from shared.http.writes import KeyedWrite, Reply
+from shared.kernel.errors import NotFound
+from shared.kernel.texts import Language
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+OrderIdPath = Annotated[ExternalId, Path(description="The storefront's own order id")]
+
+
+class ItemRequest(RequestModel):
+    """One line of an order or refund. `paid_fen` is for the whole line."""
+
+    sku: ExternalId
+    category: Line | None = None
+    quantity: Quantity
+    paid_fen: Fen
+
+
+class OrderRequest(RequestModel):
+    """A paid order. `paid_fen` is what was paid in cash, after all discounts."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "order_id": "SO-20261123-0001",
+                    "member_id": "mem_01kb2q9y3v5n8r7t6w4x0z1c2d",
+                    "paid_fen": 25900,
+                    "discount_fen": 2000,
+                    "items": [
+                        {
+                            "sku": "SERUM-30ML",
+                            "category": "skincare",
+                            "quantity": 1,
+                            "paid_fen": 25900,
+                        }
+                    ],
+                    "channel": "mini_program",
+                    "paid_at": "2026-11-23T12:00:00+08:00",
+                }
+            ]
+        }
+    )
+
+    order_id: ExternalId
+    member_id: MemberId
+    paid_fen: Fen
+    discount_fen: Fen = 0
+    items: Annotated[list[ItemRequest], Field(max_length=200)]
+    channel: Line | None = None
+    paid_at: Moment
+    reservation_id: Annotated[
+        ExternalId | None, Field(description="The checkout reservation that this order captures")
+    ] = None
+    device_id: Line | None = None
+    payer_id: Annotated[
+        Line | None, Field(description="Who paid; kept as a keyed hash, to find shared payers")
+    ] = None
+
+
+class CompletionRequest(RequestModel):
+    """When the customer confirmed receipt, 确认收货."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"completed_at": "2026-11-25T18:30:00+08:00"}]}
+    )
+
+    completed_at: Moment
+
+
+class OrderReply(ReplyModel):
+    """An order. `growth` is what it gives after refunds; `tier` where it left the member."""
+
+    order_id: str
+    member_id: str
+    state: OrderState
+    paid_fen: int
+    discount_fen: int
+    refunded_fen: int
+    points: OrderPoints
+    growth: int
+    tier: Annotated[TierName | None, Field(description="Null for an imported order")]
+    paid_at: datetime
+    completed_at: datetime | None
+    recorded_at: datetime
+
+
+@router.post(
+    "",
+    operation_id="record_order",
+    status_code=201,
+    response_model=OrderReply,
+    responses={
+        200: {"model": OrderReply, "description": "The order was recorded before: the first reply"},
+        404: {"description": "`member_not_found`"},
+        409: {
+            "description": "`already_recorded_differently`, `member_merged`, `reservation_unknown`"
+        },
+    },
+)
+async def record_order_route(body: OrderRequest, write: KeyedWrite, request: Request) -> Response:
+    """Record a paid order: points are pending until it is completed, growth and tier count at once.
+
+    An order id counts once, whatever the key: the same facts again get the first reply, others 409.
+    """
+    facts = _facts(body, payer_hash=request.app.state.vault.hash_payer(body.payer_id))
+    language = request_language(request)
+    return await write.run(
+        lambda tx: record_order(tx, facts=facts),
+        reply=lambda recorded: _recorded(recorded, language=language),
+    )
+
+
+@router.get(
+    "/{order_id}",
+    operation_id="show_order",
+    response_model=OrderReply,
+    responses={404: {"description": "No such order"}},
+)
+async def show_order(order_id: OrderIdPath, request: Request) -> OrderReply:
+    """An order as it stands now."""
+    async with request.app.state.database.reading() as session:
+        order = await find_order(session, order_id=order_id)
+    if order is None:
+        raise NotFound
+    return order_reply(order, now=request.app.state.clock.now(), language=request_language(request))
+
+
+@router.post(
+    "/{order_id}/completion",
+    operation_id="complete_order",
+    response_model=OrderReply,
+    responses={
+        404: {"description": "No such order"},
+        409: {"description": "`order_refunded`, `already_recorded_differently`"},
+    },
+)
+async def complete_order_route(
+    order_id: OrderIdPath, body: CompletionRequest, write: KeyedWrite, request: Request
+) -> Response:
+    """The order was received: its points become available when the hold is over."""
+    now, language = request.app.state.clock.now(), request_language(request)
+    return await write.run(
+        lambda tx: complete_order(tx, order_id=order_id, completed_at=body.completed_at),
+        reply=lambda recorded: Reply(body=order_reply(recorded.order, now=now, language=language)),
+    )
+
+
+def order_reply(order: Order, *, now: datetime, language: Language) -> OrderReply:
+    """An order as it stands."""
+    tier = order.tier_at_recording
+    available_at = order.available_at
+    released = available_at is not None and available_at <= now
+    return OrderReply(
+        order_id=order.order_id,
+        member_id=order.member_id,
+        state=order.state,
+        paid_fen=order.paid_fen,
+        discount_fen=order.discount_fen,
+        refunded_fen=order.refunded_fen,
+        points=OrderPoints(
+            earned=order.earned_points,
+            clawed_back=order.clawed_back_points,
+            status="available" if released else "pending",
+            available_at=available_at,
+            expires_at=order.expires_at,
+        ),
+        growth=earning(order, kept_fen=order.refundable_fen).growth,
+        tier=None if tier is None else tier_name(order.programme, tier, language=language),
+        paid_at=order.paid_at,
+        completed_at=order.completed_at,
+        recorded_at=order.recorded_at,
+    )
+
+
+def _recorded(recorded: RecordedOrder, *, language: Language) -> Reply:
+    """The reply to a report of an order: always what the first one told."""
+    first = as_first_told(recorded.order)
+    return Reply(
+        body=order_reply(first, now=first.recorded_at, language=language),
+        status=200 if recorded.repeated else 201,
+    )
+
+
+def _facts(body: OrderRequest, *, payer_hash: str | None) -> OrderFacts:
+    return OrderFacts(
+        order_id=body.order_id,
+        member_id=body.member_id,
+        paid_fen=body.paid_fen,
+        discount_fen=body.discount_fen,
+        items=items_of(body.items),
+        channel=body.channel,
+        reservation_id=body.reservation_id,
+        device_id=body.device_id,
+        payer_hash=payer_hash,
+        paid_at=body.paid_at,
+    )
+
+
+def items_of(given: list[ItemRequest]) -> tuple[OrderItem, ...]:
+    """Lines as the domain knows them."""
+    return tuple(OrderItem(**item.model_dump()) for item in given)

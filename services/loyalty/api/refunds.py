@@ -1,0 +1,107 @@
+"""Refunds over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import ConfigDict, Field
+
+from services.loyalty.api.orders import ItemRequest, OrderIdPath, items_of
+from services.loyalty.domain.orders import RefundFacts
+from services.loyalty.operations.refunds import RecordedRefund, record_refund
+from shared.http.fields import ExternalId, Moment, PositiveFen, ReplyModel, RequestModel
+from shared.http.writes import KeyedWrite, Reply
+
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
+
+
+class RefundRequest(RequestModel):
+    """Money of an order that went back, in whole or in part."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "refund_id": "RF-20261126-0001",
+                    "amount_fen": 5900,
+                    "refunded_at": "2026-11-26T10:00:00+08:00",
+                }
+            ]
+        }
+    )
+
+    refund_id: ExternalId
+    amount_fen: PositiveFen
+    items: Annotated[list[ItemRequest] | None, Field(max_length=200)] = None
+    refunded_at: Moment
+
+
+class RefundPoints(ReplyModel):
+    """Points taken back; `debt` is the part that had been spent already."""
+
+    clawed_back: int
+    debt: int
+
+
+class RefundReply(ReplyModel):
+    """A refund. While its order is unknown it is `waiting`, and counts when the order comes."""
+
+    refund_id: str
+    order_id: str
+    member_id: str | None
+    status: Literal["applied", "waiting"]
+    amount_fen: int
+    applied_fen: Annotated[
+        int | None,
+        Field(description="What counted: a refund that came first is capped at what was paid"),
+    ]
+    refunded_total_fen: Annotated[int | None, Field(description="The order's refunds so far")]
+    points: RefundPoints
+    growth: Annotated[int, Field(description="Growth taken back")]
+    refunded_at: datetime
+    recorded_at: datetime
+
+
+@router.post(
+    "/{order_id}/refunds",
+    operation_id="refund_order",
+    status_code=201,
+    response_model=RefundReply,
+    responses={
+        200: {"model": RefundReply, "description": "The refund is on record: what it did"},
+        409: {"description": "`refund_exceeds_payment`, `already_recorded_differently`"},
+    },
+)
+async def refund_order(order_id: OrderIdPath, body: RefundRequest, write: KeyedWrite) -> Response:
+    """Record a refund, which takes back points and growth. It may come before its order.
+
+    However the sum is split and in whatever order refunds come, the end is the same.
+    """
+    facts = RefundFacts(
+        refund_id=body.refund_id,
+        order_id=order_id,
+        amount_fen=body.amount_fen,
+        items=None if body.items is None else items_of(body.items),
+        refunded_at=body.refunded_at,
+    )
+    return await write.run(lambda tx: record_refund(tx, facts=facts), reply=_reply)
+
+
+def _reply(recorded: RecordedRefund) -> Reply:
+    refund = recorded.refund
+    body = RefundReply(
+        refund_id=refund.facts.refund_id,
+        order_id=refund.facts.order_id,
+        member_id=refund.member_id,
+        status="waiting" if refund.applied_fen is None else "applied",
+        amount_fen=refund.facts.amount_fen,
+        applied_fen=refund.applied_fen,
+        refunded_total_fen=refund.refunded_total_fen,
+        points=RefundPoints(
+            clawed_back=refund.clawed_back_points or 0, debt=refund.debt_points or 0
+        ),
+        growth=refund.growth or 0,
+        refunded_at=refund.facts.refunded_at,
+        recorded_at=refund.recorded_at,
+    )
+    return Reply(body=body, status=200 if recorded.repeated else 201)

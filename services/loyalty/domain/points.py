@@ -1,0 +1,236 @@
+"""What can happen to a member's points, as pure decisions on the ledger.
+
+Each function takes the books and gives the books with the postings added, so that several can
+follow one another in one transaction: release what is due, then redeem.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from services.loyalty.domain.ledger import Account, LedgerBroken, Posting, Stamp, post
+from services.loyalty.domain.lots import Allocation, Cause, Lot, usage_order
+from shared.kernel.errors import Refusal
+
+
+class InsufficientPoints(Refusal):
+    """The member has fewer available points than were asked for."""
+
+    code = "insufficient_points"
+
+
+def earn_pending(
+    account: Account,
+    *,
+    lot_id: str,
+    points: int,
+    cause: Cause,
+    programme_version: int,
+    occurred_at: datetime,
+    stamp: Stamp,
+) -> Account:
+    """Credit a new lot whose points wait for an event; nothing when there are none."""
+    if points == 0:
+        return account
+    lot = Lot(
+        id=lot_id,
+        cause=cause,
+        state="pending",
+        points=points,
+        remaining=points,
+        available_at=None,
+        expires_at=None,
+        programme_version=programme_version,
+        created_at=stamp.at,
+    )
+    posting = Posting(
+        kind="earned",
+        debit="issued",
+        credit="pending",
+        points=points,
+        cause=cause,
+        programme_version=programme_version,
+        occurred_at=occurred_at,
+        lots=(lot,),
+    )
+    return post(account, posting, stamp=stamp)
+
+
+def schedule(
+    account: Account, *, cause: Cause, available_at: datetime, expires_at: datetime | None
+) -> Account:
+    """Say when the pending lot of a cause becomes available and when it will lapse."""
+    lot = _lot_of(account, cause)
+    if lot is None or lot.state != "pending":
+        return account
+    return account.with_lots([replace(lot, available_at=available_at, expires_at=expires_at)])
+
+
+def release_due(account: Account, *, stamp: Stamp) -> Account:
+    """Make available what has become due, oldest first; released points repay debt at once."""
+    due = [
+        lot
+        for lot in account.lots_in("pending")
+        if lot.available_at is not None and lot.available_at <= stamp.at
+    ]
+    for lot in sorted(due, key=lambda lot: (lot.available_at, lot.id)):
+        account = _repay(_release(account, lot, stamp=stamp), lot.id, stamp=stamp)
+    return account
+
+
+def redeem(
+    account: Account, *, points: int, cause: Cause, programme_version: int, stamp: Stamp
+) -> Account:
+    """Spend points: the soonest to lapse first, then the oldest, those that never lapse last.
+
+    A lot past its day counts until it has been expired in the open: nothing lapses silently.
+    Raises InsufficientPoints.
+    """
+    if points > account.balances.available:
+        raise InsufficientPoints(available=account.balances.available, asked=points)
+    posting = Posting(
+        kind="redeemed",
+        debit="available",
+        credit="redeemed",
+        points=points,
+        cause=cause,
+        programme_version=programme_version,
+        occurred_at=stamp.at,
+        lots=_take(_in_order_of_use(account), points),
+    )
+    return post(account, posting, stamp=stamp)
+
+
+def claw_back(
+    account: Account,
+    *,
+    points: int,
+    earned_by: Cause,
+    cause: Cause,
+    programme_version: int,
+    occurred_at: datetime,
+    stamp: Stamp,
+) -> Account:
+    """Take points back: from the lot that `earned_by` made, then other lots, then as debt.
+
+    How a sum is split makes no difference: twice five takes from the same places as once ten.
+    """
+    own = _lot_of(account, earned_by)
+    others = [lot for lot in _in_order_of_use(account) if own is None or lot.id != own.id]
+    own_lots = [own] if own is not None and own.remaining else []
+    pending = _take([lot for lot in own_lots if lot.state == "pending"], points, short=True)
+    left = points - _sum_taken(account, pending)
+    available = _take(
+        [*(lot for lot in own_lots if lot.state == "available"), *others], left, short=True
+    )
+    debt = left - _sum_taken(account, available)
+
+    def posting(debit: str, lots: tuple[Lot, ...], amount: int) -> Posting:
+        return Posting(
+            kind="clawed_back",
+            debit=debit,  # type: ignore[arg-type]
+            credit="clawed_back",
+            points=amount,
+            cause=cause,
+            programme_version=programme_version,
+            occurred_at=occurred_at,
+            lots=lots,
+        )
+
+    parts = [
+        posting("pending", pending, _sum_taken(account, pending)),
+        posting("available", available, _sum_taken(account, available)),
+        posting("debt", (), debt),
+    ]
+    for part in parts:
+        if part.points:
+            account = post(account, part, stamp=stamp)
+    return account
+
+
+def expire(account: Account, *, lot_id: str, cause: Cause, stamp: Stamp) -> Account:
+    """Let what remains of an available lot lapse. The caller has seen to the notice before."""
+    lot = account.lots[lot_id]
+    if lot.state != "available" or not lot.remaining:
+        return account
+    posting = Posting(
+        kind="expired",
+        debit="available",
+        credit="expired",
+        points=lot.remaining,
+        cause=cause,
+        programme_version=lot.programme_version,
+        occurred_at=lot.expires_at or stamp.at,
+        lots=(lot.taken(lot.remaining),),
+    )
+    return post(account, posting, stamp=stamp)
+
+
+def taken_by(account: Account, *, cause: Cause) -> Sequence[Allocation]:
+    """The lots that paid for a cause, among the entries just posted."""
+    return [part for entry in account.entries if entry.cause == cause for part in entry.allocations]
+
+
+def _release(account: Account, lot: Lot, *, stamp: Stamp) -> Account:
+    if lot.available_at is None:
+        raise LedgerBroken("released before its moment is known")
+    posting = Posting(
+        kind="released",
+        debit="pending",
+        credit="available",
+        points=lot.remaining,
+        cause=lot.cause,
+        programme_version=lot.programme_version,
+        occurred_at=lot.available_at,
+        lots=(replace(lot, state="available"),),
+    )
+    return post(account, posting, stamp=stamp)
+
+
+def _repay(account: Account, lot_id: str, *, stamp: Stamp) -> Account:
+    lot = account.lots[lot_id]
+    points = min(lot.remaining, account.balances.debt)
+    if points == 0:
+        return account
+    posting = Posting(
+        kind="repaid",
+        debit="available",
+        credit="debt",
+        points=points,
+        cause=lot.cause,
+        programme_version=lot.programme_version,
+        occurred_at=stamp.at,
+        lots=(lot.taken(points),),
+    )
+    return post(account, posting, stamp=stamp)
+
+
+def _in_order_of_use(account: Account) -> list[Lot]:
+    return sorted(account.lots_in("available"), key=usage_order)
+
+
+def _lot_of(account: Account, cause: Cause) -> Lot | None:
+    """The lot that an order or activity made; each makes one at most."""
+    same = (lot for lot in account.lots.values() if lot.cause == cause)
+    return next(same, None)
+
+
+def _take(lots: Sequence[Lot], points: int, *, short: bool = False) -> tuple[Lot, ...]:
+    """The lots that give `points`, in the order given, as they are afterwards.
+
+    Raises LedgerBroken when they do not suffice, unless the taker accepts to come up short.
+    """
+    taken: list[Lot] = []
+    for lot in lots:
+        if points == 0:
+            break
+        part = min(lot.remaining, points)
+        taken.append(lot.taken(part))
+        points -= part
+    if points and not short:
+        raise LedgerBroken("the lots hold less than the balance says")
+    return tuple(taken)
+
+
+def _sum_taken(account: Account, lots: Sequence[Lot]) -> int:
+    return sum(account.lots[lot.id].remaining - lot.remaining for lot in lots)

@@ -1,0 +1,156 @@
+"""Reading points: balances, statement, what is due."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Row, text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.loyalty.domain.ledger import Balances
+from services.loyalty.domain.lots import Allocation
+from shared.kernel.paging import Page, encode_cursor, page_of
+from shared.sql import execute
+
+_DUE: Final = text(
+    """
+    select distinct member_id from (
+      select member_id from point_lots
+      where state = 'pending' and available_at <= :now
+      order by available_at limit :limit
+    ) as due order by member_id
+    """
+)
+_NOW: Final = text(
+    """
+    select members.id as member_id, available, pending, held, debt,
+      (select coalesce(sum(remaining), 0)::bigint from point_lots as lots
+       where lots.member_id = members.id and lots.state = 'pending' and lots.available_at <= :now
+      ) as due
+    from members join accounts on accounts.member_id = members.id
+    where members.id = :member_id and members.state <> 'erased'
+    """
+)
+_THEN: Final = text(
+    """
+    select available_after as available, pending_after as pending, held_after as held,
+      debt_after as debt
+    from point_entries where member_id = :member_id and recorded_at <= :at
+    order by seq desc limit 1
+    """
+)
+_ENTRIES: Final = text(
+    """
+    select point_entries.*, (
+      select json_agg(json_build_object('lot_id', lot_id, 'points', points) order by lot_id)
+      from lot_allocations as parts
+      where parts.member_id = point_entries.member_id and parts.entry_seq = point_entries.seq
+    )::text as lots
+    from point_entries where member_id = :member_id and seq < :before
+    order by seq desc limit :limit
+    """
+)
+_BEYOND_ALL: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatementLine:
+    """An entry as the statement shows it."""
+
+    member_id: str
+    seq: int
+    kind: str
+    debit_account: str
+    credit_account: str
+    moved: int
+    after: Balances
+    cause_kind: str
+    cause_id: str
+    reason: str | None
+    occurred_at: datetime
+    recorded_at: datetime
+    lots: tuple[Allocation, ...]
+
+    @property
+    def points(self) -> int:
+        """What the entry changes in all that the member can count on; may be nothing."""
+        before = self.after.moved(
+            debit=self.credit_account,  # type: ignore[arg-type]
+            credit=self.debit_account,  # type: ignore[arg-type]
+            points=self.moved,
+        )
+        return self.after.total - before.total
+
+
+async def members_with_due_lots(
+    session: AsyncSession, *, now: datetime, limit: int
+) -> Sequence[str]:
+    """Some members whose points have become due."""
+    rows = await execute(session, _DUE, {"now": now, "limit": limit})
+    return [row.member_id for row in rows]
+
+
+async def balances_now(session: AsyncSession, *, member_id: str, now: datetime) -> Balances | None:
+    """A member's balances, with points that are due counted as released; None if unknown."""
+    found = await execute(session, _NOW, {"member_id": member_id, "now": now})
+    row = found.one_or_none()
+    return None if row is None else settled(_balances(row), due=row.due)
+
+
+async def balances_at(session: AsyncSession, *, member_id: str, at: datetime) -> Balances:
+    """A member's balances after the last entry recorded by a moment."""
+    row = (await execute(session, _THEN, {"member_id": member_id, "at": at})).one_or_none()
+    return Balances() if row is None else _balances(row)
+
+
+async def statement(
+    session: AsyncSession, *, member_id: str, before: int | None, limit: int
+) -> Page[StatementLine]:
+    """A page of a member's entries, newest first."""
+    rows = await execute(
+        session,
+        _ENTRIES,
+        {"member_id": member_id, "before": before or _BEYOND_ALL, "limit": limit + 1},
+    )
+    lines = [_line(row) for row in rows]
+    return page_of(lines, limit=limit, mark=lambda line: encode_cursor(line.seq))
+
+
+def settled(balances: Balances, *, due: int) -> Balances:
+    """The balances as they will be once what is due has been released and has repaid debt."""
+    repaid = min(due, balances.debt)
+    return Balances(
+        available=balances.available + due - repaid,
+        pending=balances.pending - due,
+        held=balances.held,
+        debt=balances.debt - repaid,
+    )
+
+
+def _balances(row: Row[Any]) -> Balances:
+    return Balances(available=row.available, pending=row.pending, held=row.held, debt=row.debt)
+
+
+def _line(row: Row[Any]) -> StatementLine:
+    return StatementLine(
+        member_id=row.member_id,
+        seq=row.seq,
+        kind=row.kind,
+        debit_account=row.debit_account,
+        credit_account=row.credit_account,
+        moved=row.points,
+        after=Balances(
+            available=row.available_after,
+            pending=row.pending_after,
+            held=row.held_after,
+            debt=row.debt_after,
+        ),
+        cause_kind=row.cause_kind,
+        cause_id=row.cause_id,
+        reason=row.reason,
+        occurred_at=row.occurred_at,
+        recorded_at=row.recorded_at,
+        lots=tuple(Allocation(**part) for part in orjson.loads(row.lots or "[]")),
+    )

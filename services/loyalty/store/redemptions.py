@@ -1,0 +1,17 @@
+"""Redemptions: points spent, and for what."""
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.loyalty.store.tables import Redemption
+
+
+def add_redemption(session: AsyncSession, redemption: Redemption) -> None:
+    """Record a redemption; it is written when the transaction ends."""
+    session.add(redemption)
+
+
+async def find_redemption(session: AsyncSession, *, redemption_id: str) -> Redemption | None:
+    """The redemption of an id, if there is one."""
+    found = await session.exec(select(Redemption).where(Redemption.id == redemption_id))
+    return found.one_or_none()

@@ -1,0 +1,100 @@
+"""The wallet: all that a member has, in one query."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Row, text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.loyalty.domain.ledger import Balances
+from services.loyalty.domain.programme import Programme, read_programme
+from services.loyalty.domain.tiers import Standing
+from services.loyalty.store.points import settled
+from services.loyalty.store.programme import GROWTH_WINDOW_START, PROGRAMME_IN_FORCE
+from shared.sql import execute
+
+# A lot that is due counts as available: the next write or the job will make it so. The schedule
+# is settled in Python, where due points repay debt before they are anybody's to lose.
+_WALLET: Final = text(
+    f"""
+    select accounts.*, programme.version, programme.rules,
+      (select coalesce(sum(growth), 0)::bigint from growth_entries
+       where growth_entries.member_id = accounts.member_id
+         and ({GROWTH_WINDOW_START} is null or occurred_at >= {GROWTH_WINDOW_START})
+      ) as growth_now,
+      (select coalesce(sum(remaining), 0)::bigint from point_lots as lots
+       where lots.member_id = accounts.member_id and lots.state = 'pending'
+         and lots.available_at <= :now) as due,
+      (select coalesce(json_agg(json_build_array(points, expires_at) order by expires_at), '[]')
+       from (
+         select sum(remaining)::bigint as points, expires_at from point_lots as lots
+         where lots.member_id = accounts.member_id and lots.remaining > 0
+           and lots.expires_at is not null
+           and (lots.state = 'available'
+                or (lots.state = 'pending' and lots.available_at <= :now))
+         group by expires_at
+       ) as schedule)::text as expiring,
+      (select count(*) from vouchers
+       where vouchers.member_id = accounts.member_id and vouchers.state = 'issued'
+         and vouchers.valid_from <= :now and :now < vouchers.expires_at) as usable_vouchers
+    from accounts join members on members.id = accounts.member_id
+    cross join {PROGRAMME_IN_FORCE} as programme
+    where accounts.member_id = :member_id and members.state <> 'erased'
+    """  # noqa: S608 - constants
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expiring:
+    """Points that lapse together."""
+
+    points: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wallet:
+    """All that a member has at a moment."""
+
+    balances: Balances
+    expiring: list[Expiring]
+    standing: Standing
+    programme: Programme
+    usable_vouchers: int
+
+
+async def find_wallet(session: AsyncSession, *, member_id: str, now: datetime) -> Wallet | None:
+    """A member's wallet at present; None if unknown or erased."""
+    found = await execute(session, _WALLET, {"member_id": member_id, "now": now})
+    row = found.one_or_none()
+    return None if row is None else _wallet(row)
+
+
+def _wallet(row: Row[Any]) -> Wallet:
+    balances = Balances(available=row.available, pending=row.pending, held=row.held, debt=row.debt)
+    return Wallet(
+        balances=settled(balances, due=row.due),
+        expiring=_schedule(row.expiring, repaid=min(row.due, row.debt)),
+        standing=Standing(
+            tier_code=row.tier_code,
+            floor_code=row.tier_floor,
+            since=row.tier_since,
+            valid_until=row.tier_valid_until,
+            growth=row.growth_now,
+        ),
+        programme=read_programme(row.version, row.rules),
+        usable_vouchers=row.usable_vouchers,
+    )
+
+
+def _schedule(written: str, *, repaid: int) -> list[Expiring]:
+    """When points lapse, soonest first, less those that are about to repay debt."""
+    schedule = []
+    for points, expires_at in orjson.loads(written):
+        left = points - min(points, repaid)
+        repaid -= points - left
+        if left:
+            schedule.append(Expiring(points=left, expires_at=datetime.fromisoformat(expires_at)))
+    return schedule
