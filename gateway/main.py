@@ -9,7 +9,8 @@ import structlog
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 
-from gateway.api import api_keys, caller, health
+from gateway.api import api_keys, caller, console, documents, health
+from gateway.api.documents import Documents
 from gateway.api.front import OWN, Front
 from gateway.api.health import Readiness
 from gateway.api.proxy import Proxy
@@ -61,6 +62,7 @@ def build(settings: GatewaySettings, *, clock: Clock) -> FastAPI:
     app.state.keys = parts.keys
     app.state.mode = settings.mode
     app.state.readiness = Readiness(database=parts.database, upstreams=parts.upstreams)
+    app.state.documents = Documents(app=app, upstreams=parts.upstreams)
     install_problem_handlers(app)
     _include_routes(app)
     return app
@@ -86,6 +88,8 @@ def _include_routes(app: FastAPI) -> None:
     guarded = [Depends(require_call)]
     app.include_router(api_keys.router, dependencies=guarded)
     app.include_router(caller.router, dependencies=guarded)
+    app.include_router(console.router)
+    app.include_router(documents.router)
     app.include_router(health.open_router)
     app.include_router(health.router, dependencies=guarded)
 

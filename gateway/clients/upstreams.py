@@ -52,6 +52,8 @@ class Upstreams:
         self._signer = signer
         self._deadline_s = deadline_s
         self._transport = Transport()
+        #: How often a service failed to answer. A service that failed may come back another.
+        self.failures = 0
 
     @property
     def services(self) -> Sequence[str]:
@@ -83,7 +85,7 @@ class Upstreams:
                 deadline_s=self._deadline_s,
             )
         except httpx.TransportError as error:
-            raise _refused(service, error) from error
+            raise self._refused(service, error) from error
 
     @asynccontextmanager
     async def stream(
@@ -110,11 +112,11 @@ class Upstreams:
         try:
             answer = await self._transport.handle_async_request(request)
         except httpx.TransportError as error:
-            raise _refused(service, error) from error
+            raise self._refused(service, error) from error
         try:
             yield answer
         except httpx.TransportError as error:
-            raise _refused(service, error) from error
+            raise self._refused(service, error) from error
         finally:
             await answer.aclose()
 
@@ -159,12 +161,12 @@ class Upstreams:
         token = self._signer.token(audience=service, operation=operation, principal=principal)
         return b"authorization", b"Bearer " + token.encode()
 
-
-def _refused(service: str, error: httpx.TransportError) -> Refusal:
-    if isinstance(error, httpx.LocalProtocolError):
-        return Unforwardable()
-    _log.warning("a service failed to answer", upstream=service, error=type(error).__name__)
-    # Connections that cannot be had in time mean that it is away, not that it thinks long.
-    if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
-        return ServiceTooSlow()
-    return ServiceAway()
+    def _refused(self, service: str, error: httpx.TransportError) -> Refusal:
+        if isinstance(error, httpx.LocalProtocolError):
+            return Unforwardable()
+        _log.warning("a service failed to answer", upstream=service, error=type(error).__name__)
+        self.failures += 1
+        # Connections that cannot be had in time mean that it is away, not that it thinks long.
+        if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
+            return ServiceTooSlow()
+        return ServiceAway()
