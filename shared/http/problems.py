@@ -157,7 +157,7 @@ def _pointer(location: Sequence[str | int]) -> str:
     if where == "header":
         return "@" + "/".join(str(part) for part in inner)
     escaped = (_printable(str(part)).replace("~", "~0").replace("/", "~1") for part in inner)
-    return "/" + "/".join(escaped)
+    return "".join(f"/{part}" for part in escaped)
 
 
 def _printable(part: str) -> str:
