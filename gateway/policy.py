@@ -161,7 +161,7 @@ def _gateway() -> list[Operation]:
 
 
 def _operations(service: Service) -> list[Operation]:
-    """What shared.events.operator_api and shared.http.app give every service."""
+    """What shared.events.operator_api and shared.service.app give every service."""
     root = f"/v1/services/{service}"
     parked = f"{root}/parked_events/{{parked_id}}"
     rewind = f"{root}/subscriptions/{{producer}}/rewind"

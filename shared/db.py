@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 import orjson
+import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -15,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.contracts.envelope import EventData
-from shared.events.log import NewEvent, append_events
 from shared.kernel.clock import Clock
+from shared.outbox import NewEvent, append_events
+
+_log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
@@ -28,6 +31,7 @@ _SERVER_SETTINGS: Final = {
 }
 _RETRYABLE: Final = {"40001", "40P01"}  # serialization failure, deadlock
 _ATTEMPTS: Final = 3
+_READY_TIMEOUT_S: Final = 2.0
 _DURABLE: Final = {"fsync": {"on"}, "full_page_writes": {"on"}}
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
@@ -122,6 +126,16 @@ class Database:
             found = (await connection.execute(text("show synchronous_commit"))).scalar_one()
             if found == "off":
                 raise UnsafeDatabase("PostgreSQL runs with synchronous_commit = off")
+
+    async def is_ready(self) -> bool:
+        """Whether the database answers soon and has been migrated."""
+        try:
+            async with asyncio.timeout(_READY_TIMEOUT_S), self._reading.connect() as connection:
+                await connection.execute(text("select 1 from feed_head"))
+        except Exception as error:
+            _log.warning("database is not ready", error=type(error).__name__)
+            return False
+        return True
 
     async def close(self) -> None:
         """Close all connections."""

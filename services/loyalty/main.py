@@ -17,8 +17,8 @@ from services.loyalty.jobs import JOBS
 from services.loyalty.settings import LoyaltySettings
 from services.loyalty.store.vault import Vault
 from services.loyalty.subscribers import FROM_REFERRAL
-from shared.http.app import ServiceParts, Subscription, create_app
 from shared.kernel.clock import Clock, SystemClock
+from shared.service.app import ServiceParts, Subscription, create_app
 
 
 def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:

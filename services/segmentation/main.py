@@ -9,8 +9,8 @@ from services.segmentation.clients.loyalty import LoyaltyMembers
 from services.segmentation.jobs import segmentation_jobs
 from services.segmentation.settings import SegmentationSettings
 from services.segmentation.subscribers import LOYALTY
-from shared.http.app import ServiceParts, Subscription, create_app
 from shared.kernel.clock import Clock, SystemClock
+from shared.service.app import ServiceParts, Subscription, create_app
 
 
 def build(settings: SegmentationSettings, *, clock: Clock) -> FastAPI:

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from shared.contracts.envelope import EventData
 from shared.db import Database, Transaction
 from shared.events.applying import on
-from shared.http.app import ServiceParts, Subscription, create_app
 from shared.kernel.clock import SystemClock
+from shared.service.app import ServiceParts, Subscription, create_app
 from shared.settings import ServiceSettings, async_url
 from shared.sql import execute
 from shared.tables import technical

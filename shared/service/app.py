@@ -1,36 +1,28 @@
 """The application every service is: doors, background work, health, metrics, problems."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-import structlog
 from fastapi import APIRouter, Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy import text as sql
 from starlette.middleware import Middleware
 
 from shared.db import Database
 from shared.events.feed import feed_router
 from shared.events.operator_api import operator_router
 from shared.http.access import require_call
-from shared.http.machinery import Machinery, Subscription, assemble
 from shared.http.middleware import InternalAccess, RequestScope
 from shared.http.problems import install_problem_handlers
 from shared.http.tokens import TokenVerifier
 from shared.jobs import Job
 from shared.kernel.clock import Clock
+from shared.service.machinery import Machinery, Subscription, assemble
 from shared.settings import ServiceSettings
-from shared.sql import execute
 from shared.telemetry import configure_logging, configure_tracing
 
 __all__ = ["ServiceParts", "Subscription", "create_app"]
-
-_log = structlog.get_logger()
-
-_READY_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,14 +110,10 @@ def _health_router(database: Database) -> APIRouter:
     @router.get("/readyz", operation_id="readyz")
     async def readyz(response: Response) -> dict[str, str]:
         """The process can serve: its database answers. Redis is not needed to serve."""
-        try:
-            async with asyncio.timeout(_READY_TIMEOUT_S), database.reading() as session:
-                await execute(session, sql("select 1 from feed_head"))
-        except Exception as error:
-            response.status_code = 503
-            _log.warning("not ready", error=type(error).__name__)
-            return {"status": "database_unavailable"}
-        return {"status": "ready"}
+        if await database.is_ready():
+            return {"status": "ready"}
+        response.status_code = 503
+        return {"status": "database_unavailable"}
 
     return router
 
