@@ -109,10 +109,10 @@ $(LOCAL): requirements/local.txt requirements/runtime.txt | .state/venv
 	@$(PIP_INSTALL) -r requirements/local.txt >&2
 	@touch $@
 
-$(DEV): requirements/dev.txt $(LOCAL)
-	@echo "正在安装开发工具，约一分钟 / installing development tools, about a minute" >&2
+$(DEV): requirements/dev.txt requirements/local.txt requirements/runtime.txt | .state/venv
+	@echo "正在安装依赖和开发工具，约一分钟 / installing dependencies and tools, about a minute" >&2
 	@$(PIP_INSTALL) -r requirements/dev.txt >&2
-	@touch $@
+	@touch $(LOCAL) $@
 
 # Only the data files of this one are wanted, not what it would bring along.
 $(DEMO): requirements/demo.txt $(LOCAL)
