@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ConfigDict, Field
 
+from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.domain.vouchers import VoucherKind, VoucherState, state_at
 from services.loyalty.operations.vouchers import redeem_voucher
 from services.loyalty.store import vouchers as store
@@ -91,7 +92,7 @@ async def list_member_vouchers(
             session, member_id=member_id, state=state, now=now, before=before, limit=limit + 1
         )
         if not rows and not await store.member_exists(session, member_id=member_id):
-            raise NotFound
+            raise MemberNotFound
     page = page_of(rows, limit=limit, mark=lambda row: encode_cursor(row.voucher.id))
     return PageReply(
         data=[voucher_reply(row, now=now) for row in page.rows], next_cursor=page.next_cursor

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from services.loyalty.domain.facts import AlreadyRecordedDifferently
 from shared.kernel.clock import business_day, business_day_start
 from shared.kernel.errors import Refusal
 from shared.kernel.money import yuan_text
@@ -60,12 +61,6 @@ class VoucherForNewCustomers(Refusal):
     """It counts on a customer's first order only, and this is not the first."""
 
     code = "voucher_for_new_customers"
-
-
-class AlreadyRecordedDifferently(Refusal):
-    """The same order used it, with another amount."""
-
-    code = "already_recorded_differently"
 
 
 @dataclass(frozen=True, kw_only=True)
