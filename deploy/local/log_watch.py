@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 _LOUD: Final = {"warning", "error", "critical"}
-_MOST_PER_LOOK: Final = 5
+_QUIET_SECONDS: Final = 60.0
+_MOST_PER_MINUTE: Final = 30
 _LARGEST_BYTES: Final = 20 * 1024 * 1024
 
 
@@ -31,26 +32,28 @@ def complaints(lines: Iterable[str]) -> list[str]:
 
 
 class LogWatch:
-    """Reads what is added to the logs and passes complaints on, a few at a time."""
+    """Passes on complaints that are added to the logs; the same one at most once a minute."""
 
     def __init__(self, *, logs: Iterable[Path], tell: Callable[[str, str], None]) -> None:
         self._positions = {log: log.stat().st_size if log.exists() else 0 for log in logs}
         self._tell = tell
+        self._told: dict[tuple[str, str], float] = {}
 
     async def watch(self) -> None:
         """Look every second, until cancelled."""
         while True:
-            self.look()
+            self.look(at=asyncio.get_running_loop().time())
             await asyncio.sleep(1.0)
 
-    def look(self) -> None:
-        """Pass on what has been added since the last look."""
+    def look(self, *, at: float) -> None:
+        """Pass on what has been added since the last look. `at` is in seconds of any clock."""
+        self._told = {said: when for said, when in self._told.items() if at - when < _QUIET_SECONDS}
         for log in self._positions:
-            heard = complaints(self._added(log))
-            for complaint in heard[:_MOST_PER_LOOK]:
-                self._tell(log.stem, complaint)
-            if len(heard) > _MOST_PER_LOOK:
-                self._tell(log.stem, f"+{len(heard) - _MOST_PER_LOOK} → {log}")
+            for complaint in complaints(self._added(log)):
+                said = (log.stem, complaint)
+                if said not in self._told and len(self._told) < _MOST_PER_MINUTE:
+                    self._told[said] = at
+                    self._tell(*said)
 
     def _added(self, log: Path) -> list[str]:
         if not log.exists():

@@ -5,6 +5,7 @@ async with System(settings=RunSettings()) as system:
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +75,12 @@ class System:
             self._load_secrets()
             await self._start_servers()
             self._stack.push_async_callback(self._stop_children)
-            self._start_watching()
+            self._in_background(self._keep_servers())
             async with asyncio.TaskGroup() as group:
                 for program in PROGRAMS:
                     group.create_task(self._bring_up(program))
             self._publish_environment()
+            self._watch_logs()
         except ExceptionGroup as failures:
             await self._stack.aclose()
             raise _first_of(failures) from None
@@ -132,14 +134,13 @@ class System:
         self._servers = await self._stack.enter_async_context(servers)
         self._redis_url = self._redis_url or servers.redis_url
 
-    def _start_watching(self) -> None:
-        logs = [self._log(program) for program in PROGRAMS]
-        for log in logs:
-            rotate(log)
-        watch = LogWatch(logs=logs, tell=relay)
-        for work in (watch.watch(), self._keep_servers()):
-            task = asyncio.create_task(work)
-            self._stack.callback(task.cancel)
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        self._stack.callback(asyncio.create_task(work).cancel)
+
+    def _watch_logs(self) -> None:
+        """From when all are ready: that neighbours are away while they start is no complaint."""
+        watch = LogWatch(logs=[self._log(program) for program in PROGRAMS], tell=relay)
+        self._in_background(watch.watch())
 
     async def _bring_up(self, program: Program) -> None:
         """One process from its empty database to its first `ready`; all go in parallel."""
@@ -149,6 +150,7 @@ class System:
         self._databases[program.name] = given or await self._own_servers.database_url(program.name)
         environment = self.environment(program)
         log = self._log(program)
+        rotate(log)
         failure = await run_to_end(program.migrate(), environment=environment, log=log)
         if failure is not None:
             raise CannotRun("migration_failed", name=program.name, log=failure)

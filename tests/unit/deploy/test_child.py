@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.child import BackOff, Child, Crash
 from deploy.local.failures import CannotRun
-from deploy.local.log_watch import complaints
+from deploy.local.log_watch import LogWatch, complaints
 from deploy.local.server_process import runs
 from tests.support.waiting import until
 
@@ -84,3 +84,19 @@ def test_warnings_and_errors_are_told_and_nothing_else_is() -> None:
         '{"level": "error", "event": "database gone"}',
     ]
     assert complaints(lines) == ["warning: feed away", "error: database gone"]
+
+
+def test_the_same_complaint_is_told_once_a_minute(tmp_path: Path) -> None:
+    log = tmp_path / "referral.log"
+    log.write_text('{"level": "error", "event": "of an earlier run"}\n')
+    told: list[tuple[str, str]] = []
+    watch = LogWatch(logs=[log], tell=lambda name, line: told.append((name, line)))
+    for at in (0.0, 30.0, 61.0):
+        with log.open("a") as file:
+            file.write('{"level": "warning", "event": "feed is away"}\n{"level": "err')
+        watch.look(at=at)
+        with log.open("a") as file:
+            file.write('or", "event": "x"}\n')
+    assert told.count(("referral", "warning: feed is away")) == 2
+    assert told.count(("referral", "error: x")) == 1
+    assert len(told) == 3
