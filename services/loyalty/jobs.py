@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from services.loyalty.operations.imports import abandon_silent_imports
 from services.loyalty.operations.points import release_due_lots
 from services.loyalty.operations.vouchers import expire_vouchers
 from shared.jobs import Job
@@ -9,4 +10,5 @@ from shared.jobs import Job
 JOBS: Final = [
     Job(name="release_due_lots", every_s=5, step=release_due_lots),
     Job(name="expire_vouchers", every_s=60, step=expire_vouchers),
+    Job(name="abandon_silent_imports", every_s=60, step=abandon_silent_imports),
 ]

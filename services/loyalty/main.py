@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from services.loyalty.api import (
+    imports,
     members,
     orders,
     points,
@@ -30,6 +31,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             settings=settings,
             clock=clock,
             routers=[
+                imports.router,
                 members.router,
                 members.internal_router,
                 orders.router,

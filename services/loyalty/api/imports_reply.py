@@ -1,0 +1,106 @@
+"""The reply to an upload: how far the import is, written while the request is still read."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
+
+from services.loyalty.api.imports_lines import NDJSON
+from services.loyalty.api.imports_upload import Upload
+from services.loyalty.domain.imports import ImportState
+from services.loyalty.operations.imports import OpenImport
+from services.loyalty.store.tables import OrderImport
+from shared.http.fields import ReplyModel
+
+
+class ImportReply(ReplyModel):
+    """An import and how far it is. `error` says, as a code, why it failed."""
+
+    id: str
+    state: ImportState
+    lines: int
+    orders: int
+    #: Orders that were on record already, with the same facts.
+    repeated: int
+    refused: int
+    #: Members who were enrolled on the fly.
+    members: int
+    error: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class UploadReply(Response):
+    """A reply that is written while the request is still being read."""
+
+    media_type = NDJSON
+
+    def __init__(self, *, upload: Upload, opened: OpenImport) -> None:
+        super().__init__(status_code=201)
+        del self.headers["content-length"]
+        self._upload = upload
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer at once, then take the file, telling how far it is as it goes."""
+        progress = _Progress(send, headers=self.raw_headers)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            # The file's first piece is waited for before anything is sent: a client that waits
+            # for `100 Continue` would take an early reply for the final one.
+            async for piece in Request(scope, receive).stream():
+                if not progress.begun:
+                    await progress.begin(self._opened.row)
+                yield piece
+
+        ended = await self._upload.take(pieces(), report=progress.tell)
+        if not progress.begun:
+            await progress.begin(self._opened.row)
+        await progress.end(ended)
+
+
+class _Progress:
+    """Sends lines without ever waiting for the caller to read them, but for the last one.
+
+    Many callers read nothing before they have sent everything. Waiting for them to take a line
+    would stop the reading of what they send.
+    """
+
+    def __init__(self, send: Send, *, headers: list[tuple[bytes, bytes]]) -> None:
+        self.begun = False
+        self._send = send
+        self._headers = headers
+        self._sending: asyncio.Task[None] | None = None
+
+    async def begin(self, row: OrderImport) -> None:
+        """Send the head of the reply and the first line."""
+        self.begun = True
+        with contextlib.suppress(OSError):
+            await self._send(
+                {"type": "http.response.start", "status": 201, "headers": self._headers}
+            )
+        self.tell(row)
+
+    def tell(self, row: OrderImport) -> None:
+        """Send a line, unless the one before is still on its way."""
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._line(row, last=False))
+
+    async def end(self, row: OrderImport) -> None:
+        """Send the last line."""
+        if self._sending is not None:
+            await self._sending
+        await self._line(row, last=True)
+
+    async def _line(self, row: OrderImport, *, last: bool) -> None:
+        line = import_reply(row).model_dump_json().encode() + b"\n"
+        with contextlib.suppress(OSError):
+            await self._send({"type": "http.response.body", "body": line, "more_body": not last})
+
+
+def import_reply(row: OrderImport) -> ImportReply:
+    """An import as callers see it."""
+    return ImportReply.model_validate(row, from_attributes=True)

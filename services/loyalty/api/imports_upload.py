@@ -1,0 +1,166 @@
+"""One upload: a file read as it comes, stored batch by batch, its progress told as it goes."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final
+
+import structlog
+from starlette.requests import ClientDisconnect
+
+from services.loyalty.api.imports_lines import FileRefused, LineReader
+from services.loyalty.domain.imports import BATCH_LINES, ImportedLine, LineRefusal
+from services.loyalty.domain.imports_lines import LineSplitter, RawLine
+from services.loyalty.operations.imports import (
+    Batch,
+    ImportSuperseded,
+    OpenImport,
+    finish_import,
+    take_batch,
+)
+from services.loyalty.store.tables import OrderImport
+from services.loyalty.store.vault import Vault
+from shared.db import Database, is_transient
+
+_log = structlog.get_logger()
+
+MAX_BYTES: Final = 512 * 1024 * 1024
+#: A caller that sends nothing for so long has gone away.
+SILENCE_S: Final = 30.0
+#: What has come is stored at least this often, however slowly lines come.
+_STORE_EVERY_S: Final = 5.0
+
+Report = Callable[[OrderImport], None]
+
+
+class Upload:
+    """Takes one file into one import."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        vault: Vault,
+        opened: OpenImport,
+        reader: LineReader,
+        silence_s: float = SILENCE_S,
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._row = opened.row
+        self._attempt = opened.row.attempt
+        self._reader = reader
+        self._splitter = LineSplitter()
+        self._silence_s = silence_s
+        self._lines: list[ImportedLine] = []
+        self._refusals: list[LineRefusal] = []
+        self._digest = hashlib.sha256()
+
+    async def take(self, pieces: AsyncIterator[bytes], *, report: Report) -> OrderImport:
+        """Read the file to its end and say how the import ended; nothing is raised.
+
+        Whatever stops it, the lines stored so far stay, and the import says why it failed.
+        """
+        error: str | None = None
+        try:
+            await self._take_all(pieces, report=report)
+        except ImportSuperseded:
+            return self._superseded()
+        except Exception as failure:
+            error = _code_of(failure)
+        return await self._finish(error=error, body_hash=None if error else self._digest.digest())
+
+    async def _take_all(self, pieces: AsyncIterator[bytes], *, report: Report) -> None:
+        clock = asyncio.get_running_loop().time
+        stored_at, size = clock(), 0
+        async for piece in hurried(pieces, silence_s=self._silence_s):
+            size += len(piece)
+            if size > MAX_BYTES:
+                raise FileRefused("file_too_large")
+            self._digest.update(piece)
+            for _ in self._full_batches(self._splitter.feed(piece)):
+                report(await self._store())
+                stored_at = clock()
+            if clock() - stored_at > _STORE_EVERY_S:
+                report(await self._store())
+                stored_at = clock()
+        for _ in self._full_batches(self._splitter.end()):
+            report(await self._store())
+        self._reader.end()
+        if self._lines or self._refusals:
+            report(await self._store())
+
+    def _full_batches(self, raw_lines: list[RawLine]) -> Iterator[None]:
+        """Read lines, and stop each time a batch is full, for it to be stored."""
+        for raw in raw_lines:
+            read = self._reader.read(raw)
+            if isinstance(read, LineRefusal):
+                self._refusals.append(read)
+            elif read is not None:
+                self._lines.append(read)
+            if len(self._lines) + len(self._refusals) >= BATCH_LINES:
+                yield
+
+    async def _store(self) -> OrderImport:
+        batch = Batch(lines=self._lines, refusals=self._refusals)
+        self._lines, self._refusals = [], []
+        self._row = await self._database.run(
+            lambda transaction: take_batch(
+                transaction,
+                import_id=self._row.id,
+                attempt=self._attempt,
+                batch=batch,
+                vault=self._vault,
+            ),
+            actor=self._row.actor,
+        )
+        return self._row
+
+    async def _finish(self, *, error: str | None, body_hash: bytes | None) -> OrderImport:
+        try:
+            return await self._database.run(
+                lambda transaction: finish_import(
+                    transaction,
+                    import_id=self._row.id,
+                    attempt=self._attempt,
+                    error=error,
+                    body_hash=body_hash,
+                ),
+                actor=self._row.actor,
+            )
+        except ImportSuperseded:
+            return self._superseded()
+        except Exception as failure:
+            # The database is away: the job that finds silent imports will mark it as failed.
+            code = _code_of(failure)
+            return OrderImport(**{**self._row.model_dump(), "state": "failed", "error": code})
+
+    def _superseded(self) -> OrderImport:
+        facts = {**self._row.model_dump(), "state": "failed", "error": "upload_superseded"}
+        return OrderImport(**facts)
+
+
+async def hurried(pieces: AsyncIterator[bytes], *, silence_s: float) -> AsyncIterator[bytes]:
+    """The same pieces. Raises TimeoutError when the next one does not come in time."""
+    while True:
+        async with asyncio.timeout(silence_s):
+            try:
+                piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+        yield piece
+
+
+def _code_of(failure: Exception) -> str:
+    """Why an upload failed, as a code."""
+    if isinstance(failure, FileRefused):
+        return failure.code
+    if isinstance(failure, ClientDisconnect):
+        return "upload_broken"
+    if isinstance(failure, TimeoutError):
+        return "upload_stalled"
+    if is_transient(failure):
+        _log.warning("import interrupted", error=type(failure).__name__)
+        return "service_interrupted"
+    _log.error("import failed", exc_info=failure)
+    return "internal_error"

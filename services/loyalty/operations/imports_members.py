@@ -1,0 +1,108 @@
+"""Whose orders an imported history tells of; newcomers are enrolled on the fly."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from services.loyalty.domain.imports import ImportedLine, LineRefusal, OwnedLine, refused
+from services.loyalty.domain.members import GivenIdentity
+from services.loyalty.domain.tiers import first_standing
+from services.loyalty.store.imports_members import (
+    FoundMember,
+    add_members,
+    members_by_id,
+    members_by_identity,
+)
+from services.loyalty.store.programme import current_programme
+from services.loyalty.store.vault import Vault
+from shared.contracts.loyalty import MembersImported
+from shared.db import Transaction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owners:
+    """Lines with their members, those that have none, and how many members are new."""
+
+    owned: Sequence[OwnedLine]
+    refusals: Sequence[LineRefusal]
+    enrolled: int
+
+
+async def find_owners(
+    transaction: Transaction, *, lines: Sequence[ImportedLine], import_id: str, vault: Vault
+) -> Owners:
+    """Find each line's member, by id or identity; enrol whoever an unknown identity belongs to.
+
+    A merged member's orders go to the one who lives on; an erased member's are refused.
+    """
+    by_id = await _by_id(transaction, lines)
+    identities = sorted(
+        {line.identity for line in lines if line.identity is not None},
+        key=lambda one: (one.kind, one.app_id, one.value),
+    )
+    by_identity, enrolled = await _by_identity(
+        transaction, identities, import_id=import_id, vault=vault
+    )
+    owned, refusals = [], []
+    for line in lines:
+        found = _found(line, by_id=by_id, by_identity=by_identity)
+        pointer = "/member_id" if line.identity is None else "/identity_value"
+        if found is None:
+            refusals.append(refused(line, "member_unknown", pointer=pointer))
+        elif found.state != "active":
+            refusals.append(refused(line, "member_erased", pointer=pointer))
+        else:
+            owned.append(OwnedLine(line=line, member_id=found.id))
+    return Owners(owned=owned, refusals=refusals, enrolled=enrolled)
+
+
+async def _by_id(
+    transaction: Transaction, lines: Sequence[ImportedLine]
+) -> Mapping[str, FoundMember]:
+    wanted = sorted({line.member_id for line in lines if line.member_id is not None})
+    return await members_by_id(transaction.session, wanted) if wanted else {}
+
+
+async def _by_identity(
+    transaction: Transaction,
+    identities: Sequence[GivenIdentity],
+    *,
+    import_id: str,
+    vault: Vault,
+) -> tuple[Mapping[GivenIdentity, FoundMember], int]:
+    """The members of these identities, and how many of them are new.
+
+    Read again after adding: whoever enrolled at the same time with one of them was first.
+    """
+    session = transaction.session
+    if not identities:
+        return {}, 0
+    found = await members_by_identity(session, identities, vault=vault)
+    missing = [one for one in identities if one not in found]
+    if not missing:
+        return found, 0
+    programme = await current_programme(session, now=transaction.now)
+    new = await add_members(
+        session,
+        missing,
+        vault=vault,
+        import_id=import_id,
+        standing=first_standing(programme, now=transaction.now),
+        now=transaction.now,
+    )
+    if new:
+        event = MembersImported(import_id=import_id, member_ids=new, imported_at=transaction.now)
+        transaction.record(event, subject=import_id)
+    found |= await members_by_identity(session, missing, vault=vault)
+    return found, len(new)
+
+
+def _found(
+    line: ImportedLine,
+    *,
+    by_id: Mapping[str, FoundMember],
+    by_identity: Mapping[GivenIdentity, FoundMember],
+) -> FoundMember | None:
+    if line.identity is not None:
+        return by_identity.get(line.identity)
+    assert line.member_id is not None
+    return by_id.get(line.member_id)
