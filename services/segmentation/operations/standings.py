@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from services.segmentation.domain.segments import Classification
 from services.segmentation.domain.standings import Move, Standing, ThresholdSet, moves, stand
 from services.segmentation.store import standings as store
-from services.segmentation.store.measures import measures_of
 from shared.contracts.segmentation import MoveCause, SegmentEntered, SegmentLeft
 from shared.db import Transaction
 from shared.kernel.clock import business_day
@@ -22,12 +20,11 @@ async def rescore(
     session = transaction.session
     # The clocks of two machines may differ around midnight: never back behind the thresholds.
     as_of = max(business_day(transaction.now), by.thresholds.as_of)
-    before = await store.classifications(session, member_ids=member_ids)
-    if not before:
+    present = await store.present_members(session, member_ids=member_ids, as_of=as_of)
+    if not present:
         return 0
-    measures = await measures_of(session, member_ids=sorted(before), as_of=as_of)
-    after = {member_id: stand(measures=one, by=by) for member_id, one in measures.items()}
-    moved = _moves(before=before, after=after)
+    after = {one.member_id: stand(measures=one.measures, by=by) for one in present}
+    moved = _moves(present, after=after)
     rescored = store.Rescored(
         standings=after,
         moved=list(moved),
@@ -44,11 +41,11 @@ async def rescore(
 
 
 def _moves(
-    *, before: Mapping[str, Classification], after: Mapping[str, Standing]
+    present: Sequence[store.PresentMember], *, after: Mapping[str, Standing]
 ) -> Mapping[str, Sequence[Move]]:
     found = {
-        member_id: moves(before=before[member_id], after=standing.classification)
-        for member_id, standing in after.items()
+        one.member_id: moves(before=one.classification, after=after[one.member_id].classification)
+        for one in present
     }
     return {member_id: some for member_id, some in found.items() if some}
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, Row, Text, any_, cast, func, select, text, update
+from sqlalchemy import Row, Select, any_, func, select, text, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.segmentation.domain.rfm import Measures
 from services.segmentation.domain.scoring import Scores
 from services.segmentation.domain.segments import Classification, Group, Segment, Segment11
 from services.segmentation.domain.standings import Standing
+from services.segmentation.store.measures import SOME_MEMBERS, measured, measures_in
 from services.segmentation.store.tables import member_rfm
 from shared.sql import execute
 
@@ -51,6 +52,27 @@ _SAVE: Final = text(
 )
 
 
+def _present_statement() -> Select[Any]:
+    of_some = measured(of_some=True)
+    return (
+        select(
+            member_rfm.c.member_id,
+            member_rfm.c.segment,
+            member_rfm.c.segment_11,
+            member_rfm.c.segment_group,
+            of_some.c.recency_days,
+            of_some.c.frequency,
+            of_some.c.monetary_fen,
+        )
+        .outerjoin(of_some, of_some.c.member_id == member_rfm.c.member_id)
+        .where(member_rfm.c.member_id == any_(SOME_MEMBERS))
+        .order_by(member_rfm.c.member_id)
+    )
+
+
+_PRESENT: Final = _present_statement()
+
+
 @dataclass(frozen=True, kw_only=True)
 class LiveStanding:
     """A member's live row: the standing, to the end of which day, by which thresholds."""
@@ -60,6 +82,15 @@ class LiveStanding:
     threshold_set_id: str | None
     #: Imported orders wait to be counted in.
     unscored: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresentMember:
+    """Where a member was put last, and its measures by all the facts there are now."""
+
+    member_id: str
+    classification: Classification
+    measures: Measures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,20 +112,20 @@ async def live_standing(session: AsyncSession, *, member_id: str) -> LiveStandin
     return None if row is None else _live(row)
 
 
-async def classifications(
-    session: AsyncSession, *, member_ids: Sequence[str]
-) -> Mapping[str, Classification]:
-    """The present segments of these members; those who are unknown are left out."""
-    rows = await execute(
-        session,
-        select(
-            member_rfm.c.member_id,
-            member_rfm.c.segment,
-            member_rfm.c.segment_11,
-            member_rfm.c.segment_group,
-        ).where(member_rfm.c.member_id == any_(cast(list(member_ids), ARRAY(Text)))),
-    )
-    return {row.member_id: _classification(row) for row in rows}
+async def present_members(
+    session: AsyncSession, *, member_ids: Sequence[str], as_of: date
+) -> Sequence[PresentMember]:
+    """The present segments of these members and what their facts say; unknown ones left out."""
+    parameters = {"as_of": as_of, "member_ids": list(member_ids)}
+    rows = await execute(session, _PRESENT, parameters)
+    return [
+        PresentMember(
+            member_id=row.member_id,
+            classification=_classification(row),
+            measures=measures_in(row),
+        )
+        for row in rows
+    ]
 
 
 async def save_standings(session: AsyncSession, *, rescored: Rescored) -> None:
@@ -131,8 +162,9 @@ async def mark_unscored(session: AsyncSession, *, member_ids: Sequence[str], now
     await execute(
         session,
         update(member_rfm)
-        .where(member_rfm.c.member_id == any_(cast(list(member_ids), ARRAY(Text))))
+        .where(member_rfm.c.member_id == any_(SOME_MEMBERS))
         .values(unscored_since=now),
+        {"member_ids": list(member_ids)},
     )
 
 

@@ -17,6 +17,7 @@ _IN_FORCE: Final = (
     threshold_sets.c.in_force_from.is_not(None),
     threshold_sets.c.in_force_until.is_(None),
 )
+_SELECT_IN_FORCE: Final = select(threshold_sets).where(*_IN_FORCE)
 
 
 async def threshold_set(session: AsyncSession, *, id: str) -> ThresholdSet:
@@ -27,7 +28,7 @@ async def threshold_set(session: AsyncSession, *, id: str) -> ThresholdSet:
 
 async def threshold_set_in_force(session: AsyncSession) -> ThresholdSet | None:
     """The set by which live events are scored; None before the first event and the first run."""
-    row = (await execute(session, select(threshold_sets).where(*_IN_FORCE))).one_or_none()
+    row = (await execute(session, _SELECT_IN_FORCE)).one_or_none()
     return None if row is None else _set(row)
 
 
