@@ -159,8 +159,9 @@ def is_transient(error: BaseException) -> bool:
         return error.connection_invalidated or not isinstance(_cause(error), ValueError)
     if error.connection_invalidated:
         return True
-    # 08 connection, 40 rolled back, 53 out of resources, 55 lock timeout, 57 cancelled, 58 system.
-    return state[:2] in {"08", "40", "53", "55", "57", "58"}
+    # 08 connection, 28 and 3D no way in, 40 rolled back, 53 out of resources, 55 lock timeout,
+    # 57 cancelled, 58 system.
+    return state[:2] in {"08", "28", "3D", "40", "53", "55", "57", "58"}
 
 
 def _cause(error: DBAPIError) -> BaseException | None:

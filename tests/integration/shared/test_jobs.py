@@ -1,0 +1,104 @@
+"""Work that falls due is done once, by whichever replica comes by."""
+
+import asyncio
+
+import pytest
+from prometheus_client import REGISTRY
+from sqlalchemy import text
+
+from shared.db import Transaction
+from shared.jobs import Job, run_due, run_job
+from shared.sql import execute
+from tests.integration.shared.small_service import Bumped, Small, SmallStarter
+from tests.support.waiting import until
+
+PIECE = 10
+DUE = 95
+
+
+@pytest.fixture
+async def small(start_small: SmallStarter) -> Small:
+    """Ninety-five counters at zero, all of them due."""
+    started = await start_small()
+    await started.change(
+        "insert into counters select 'c' || n, 0 from generate_series(1, :due) n", due=DUE
+    )
+    return started
+
+
+async def step(transaction: Transaction) -> int:
+    """Bump the next counters that stand at zero and are nobody else's."""
+    taken = await execute(
+        transaction.session,
+        text(
+            "update counters set total = total + 1 where name in (select name from counters"
+            " where total = 0 limit :piece for update skip locked) returning name"
+        ),
+        {"piece": PIECE},
+    )
+    names = list(taken.scalars())
+    for name in names:
+        transaction.record(Bumped(name=name, amount=1), subject=name)
+    return len(names)
+
+
+def job(**changed: object) -> Job:
+    given: dict[str, object] = {"name": "bumping", "every_s": 0.01, "step": step, **changed}
+    return Job(**given)  # type: ignore[arg-type]
+
+
+async def once_each(small: Small) -> bool:
+    """Whether every counter was bumped exactly once, with its event."""
+    done = await small.scalar("select count(*) from counters where total = 1")
+    events = await small.scalar("select count(distinct subject) from outbox")
+    return bool(done == events == DUE)
+
+
+async def test_all_that_is_due_is_done_piece_by_piece(small: Small) -> None:
+    assert await run_due(job(), database=small.database) == DUE
+    assert await once_each(small)
+    assert await run_due(job(), database=small.database) == 0
+
+
+async def test_replicas_share_the_work_and_never_repeat_it(small: Small) -> None:
+    counts = await asyncio.gather(*(run_due(job(), database=small.database) for _ in range(5)))
+    assert sum(counts) == DUE
+    assert await once_each(small)
+    assert await small.scalar("select count(*) from outbox") == DUE
+
+
+async def test_a_piece_that_fails_leaves_nothing_and_is_done_at_the_next_run(small: Small) -> None:
+    troubles = [TimeoutError(), RuntimeError("a defect"), OSError()]
+
+    async def failing(transaction: Transaction) -> int:
+        count = await step(transaction)
+        if troubles:
+            raise troubles.pop()
+        return count
+
+    before = failed_runs()
+    task = asyncio.create_task(
+        run_job(job(step=failing), database=small.database, service="referral")
+    )
+    await until(lambda: once_each(small), what="the work to be done in the end")
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert failed_runs() - before == 3
+    assert await small.scalar("select count(*) from outbox") == DUE
+
+
+async def test_the_application_runs_its_jobs_by_itself(start_small: SmallStarter) -> None:
+    url = await start_small.database()
+    small = await start_small(database_url=url, background=True, jobs=[job()])
+    await small.change("insert into counters values ('a', 0)")
+
+    async def bumped() -> bool:
+        return bool(await small.scalar("select total = 1 from counters"))
+
+    await until(bumped, what="the job")
+
+
+def failed_runs() -> float:
+    labels = {"service": "referral", "job": "bumping", "outcome": "failed"}
+    return REGISTRY.get_sample_value("huitou_job_runs_total", labels) or 0.0
