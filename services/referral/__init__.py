@@ -1,0 +1,1 @@
+"""Referral: who brought whom, and what both get for it."""

@@ -1,0 +1,1 @@
+"""Neighbours that referral calls."""

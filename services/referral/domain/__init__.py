@@ -1,0 +1,1 @@
+"""The rules of referral: pure, time is an argument."""

@@ -1,0 +1,1 @@
+"""Write use-cases: load, decide, save, record."""
