@@ -27,6 +27,7 @@ SCOPES: Final = {
     "orders:import": ("导入历史订单", "Import order history"),
     "points:read": ("查看钱包与积分", "See wallets and points"),
     "points:write": ("使用积分", "Spend points"),
+    "checkout:write": ("结算报价与占用", "Quote and reserve at checkout"),
     "tiers:read": ("查看等级", "See tiers"),
     "vouchers:read": ("查看优惠券", "See vouchers"),
     "vouchers:write": ("发放和核销优惠券", "Issue and redeem vouchers"),
@@ -64,6 +65,7 @@ def _loyalty() -> list[Operation]:
     member = "/v1/members/{member_id}"
     order = "/v1/orders/{order_id}"
     template = "/v1/voucher_templates/{template_id}"
+    reservation = "/v1/checkout/reservations/{reservation_id}"
     rows: list[Row] = [
         ("enrol_member", "POST", "/v1/members", "members:write", False),
         ("find_members", "GET", "/v1/members", "members:read", False),
@@ -86,6 +88,10 @@ def _loyalty() -> list[Operation]:
             "orders:import",
             False,
         ),
+        ("quote_checkout", "POST", "/v1/checkout/quotes", "checkout:write", False),
+        ("reserve_checkout", "POST", "/v1/checkout/reservations", "checkout:write", True),
+        ("show_reservation", "GET", reservation, "checkout:write", False),
+        ("release_reservation", "DELETE", reservation, "checkout:write", False),
         ("list_tiers", "GET", "/v1/tiers", "tiers:read", False),
         ("create_voucher_template", "POST", "/v1/voucher_templates", "vouchers:manage", False),
         ("list_voucher_templates", "GET", "/v1/voucher_templates", "vouchers:read", False),

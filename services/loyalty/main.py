@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from services.loyalty.api import (
+    checkout,
     imports,
     members,
     orders,
@@ -42,6 +43,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 tiers.router,
                 voucher_templates.router,
                 vouchers.router,
+                checkout.router,
             ],
             subscriptions=[
                 Subscription(

@@ -23,6 +23,7 @@ from shared.http.paging import PageReply
 from shared.http.problems import request_language
 from shared.http.writes import OpenWrite, Reply
 from shared.kernel.clock import business_day
+from shared.kernel.errors import InvalidField
 from shared.kernel.texts import Language
 
 router = APIRouter(prefix="/v1/members", tags=["members"])
@@ -170,9 +171,13 @@ async def find_members(
     app_id: Annotated[str | None, Query(max_length=64)] = None,
 ) -> PageReply[MemberReply]:
     """The member with an identity: one or none."""
-    identity = normalise_identity(
-        kind=identity_kind, value=identity_value, app_id=app_id, pointer="?identity"
-    )
+    try:
+        identity = normalise_identity(
+            kind=identity_kind, value=identity_value, app_id=app_id, pointer=""
+        )
+    except InvalidField as invalid:
+        pointer = "?app_id" if invalid.pointer == "/app_id" else "?identity_value"
+        raise InvalidField(pointer=pointer, reason=invalid.reason) from None
     state, language = request.app.state, request_language(request)
     now = state.clock.now()
     async with state.database.reading() as session:

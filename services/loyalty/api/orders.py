@@ -124,7 +124,8 @@ class OrderReply(ReplyModel):
         200: {"model": OrderReply, "description": "The order was recorded before: the first reply"},
         404: {"description": "`member_not_found`"},
         409: {
-            "description": "`already_recorded_differently`, `member_merged`, `reservation_unknown`"
+            "description": "`already_recorded_differently`, `member_merged`, "
+            "`reservation_unknown`, `reservation_closed`"
         },
     },
 )

@@ -37,6 +37,10 @@ class Lot:
         left = self.remaining - points
         return replace(self, remaining=left, state=self.state if left else "closed")
 
+    def given(self, points: int) -> "Lot":
+        """The lot with points put back that were taken from it while it was available."""
+        return replace(self, remaining=self.remaining + points, state="available")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Allocation:

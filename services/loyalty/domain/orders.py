@@ -32,12 +32,6 @@ class RefundExceedsPayment(Refusal):
         super().__init__(refundable_fen=refundable_fen, refundable_yuan=yuan_text(refundable_fen))
 
 
-class ReservationUnknown(Refusal):
-    """No reservation has that id."""
-
-    code = "reservation_unknown"
-
-
 @dataclass(frozen=True, kw_only=True)
 class OrderItem:
     """One line of an order or of a refund."""

@@ -74,7 +74,7 @@ def release_due(account: Account, *, stamp: Stamp) -> Account:
         if lot.available_at is not None and lot.available_at <= stamp.at
     ]
     for lot in sorted(due, key=lambda lot: (lot.available_at, lot.id)):
-        account = _repay(_release(account, lot, stamp=stamp), lot.id, stamp=stamp)
+        account = repay(_release(account, lot, stamp=stamp), lot.id, stamp=stamp)
     return account
 
 
@@ -96,7 +96,7 @@ def redeem(
         cause=cause,
         programme_version=programme_version,
         occurred_at=stamp.at,
-        lots=_take(_in_order_of_use(account), points),
+        lots=take(in_order_of_use(account), points),
     )
     return post(account, posting, stamp=stamp)
 
@@ -116,11 +116,11 @@ def claw_back(
     How a sum is split makes no difference: twice five takes from the same places as once ten.
     """
     own = _lot_of(account, earned_by)
-    others = [lot for lot in _in_order_of_use(account) if own is None or lot.id != own.id]
+    others = [lot for lot in in_order_of_use(account) if own is None or lot.id != own.id]
     own_lots = [own] if own is not None and own.remaining else []
-    pending = _take([lot for lot in own_lots if lot.state == "pending"], points, short=True)
+    pending = take([lot for lot in own_lots if lot.state == "pending"], points, short=True)
     left = points - _sum_taken(account, pending)
-    available = _take(
+    available = take(
         [*(lot for lot in own_lots if lot.state == "available"), *others], left, short=True
     )
     debt = left - _sum_taken(account, available)
@@ -187,7 +187,8 @@ def _release(account: Account, lot: Lot, *, stamp: Stamp) -> Account:
     return post(account, posting, stamp=stamp)
 
 
-def _repay(account: Account, lot_id: str, *, stamp: Stamp) -> Account:
+def repay(account: Account, lot_id: str, *, stamp: Stamp) -> Account:
+    """Pay debt, as far as there is any, with the points of a lot that just became available."""
     lot = account.lots[lot_id]
     points = min(lot.remaining, account.balances.debt)
     if points == 0:
@@ -205,7 +206,8 @@ def _repay(account: Account, lot_id: str, *, stamp: Stamp) -> Account:
     return post(account, posting, stamp=stamp)
 
 
-def _in_order_of_use(account: Account) -> list[Lot]:
+def in_order_of_use(account: Account) -> list[Lot]:
+    """The lots that can be spent, in the order in which they are."""
     return sorted(account.lots_in("available"), key=usage_order)
 
 
@@ -215,7 +217,7 @@ def _lot_of(account: Account, cause: Cause) -> Lot | None:
     return next(same, None)
 
 
-def _take(lots: Sequence[Lot], points: int, *, short: bool = False) -> tuple[Lot, ...]:
+def take(lots: Sequence[Lot], points: int, *, short: bool = False) -> tuple[Lot, ...]:
     """The lots that give `points`, in the order given, as they are afterwards.
 
     Raises LedgerBroken when they do not suffice, unless the taker accepts to come up short.

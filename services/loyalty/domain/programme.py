@@ -53,6 +53,19 @@ class Tier:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckoutRules:
+    """How points and reservations work at checkout."""
+
+    points_per_yuan: int
+    #: Points pay at most this share of what vouchers leave, in hundredths.
+    max_share_percent: int
+    #: Fewer points than this are not taken.
+    least_points: int
+    #: How long a reservation holds.
+    reservation_minutes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Programme:
     """One version of the rules. `tiers` ascend; the first begins at growth 0."""
 
@@ -64,6 +77,7 @@ class Programme:
     #: Months for which growth counts; None means for life.
     growth_window_months: int | None
     tier_period_months: int
+    checkout: CheckoutRules
     tiers: tuple[Tier, ...]
 
     def tier(self, code: str) -> Tier:
@@ -135,6 +149,7 @@ def read_programme(version: int, rules: str) -> Programme:
             growth_per_yuan=_count(growth["per_yuan"]),
             growth_window_months=_window(growth["window_months"]),
             tier_period_months=_count(given["tier_period_months"], least=1, most=_MOST_MONTHS),
+            checkout=_checkout(points["redeem"]),
             tiers=_tiers(given["tiers"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -160,6 +175,15 @@ def _expiry(given: Mapping[str, object]) -> Expiry:
     if policy == "never":
         return Expiry(policy="never")
     raise InvalidProgramme(f"{policy!r} is not a way for points to lapse")
+
+
+def _checkout(given: Mapping[str, object]) -> CheckoutRules:
+    return CheckoutRules(
+        points_per_yuan=_count(given["points_per_yuan"], least=1),
+        max_share_percent=_count(given.get("max_share_percent", 50), most=_PERCENT),
+        least_points=_count(given.get("least_points", 100), least=1),
+        reservation_minutes=_count(given.get("reservation_minutes", 15), least=1, most=1440),
+    )
 
 
 def _tiers(given: list[dict[str, object]]) -> tuple[Tier, ...]:

@@ -11,12 +11,12 @@ from services.loyalty.domain.orders import (
     OrderFacts,
     OrderRefunded,
     Refund,
-    ReservationUnknown,
     earning,
 )
 from services.loyalty.domain.points import earn_pending, schedule
 from services.loyalty.domain.programme import growth_window_start
 from services.loyalty.domain.tiers import after_growth
+from services.loyalty.operations.checkout import capture_reservation
 from services.loyalty.operations.points import lock_settled, settle, stamp_of
 from services.loyalty.operations.refunds import apply_refund
 from services.loyalty.operations.tiers import note_tier
@@ -47,8 +47,9 @@ class RecordedOrder:
 async def record_order(transaction: Transaction, *, facts: OrderFacts) -> RecordedOrder:
     """Record a paid order: points pending, growth at once, tier at once, waiting refunds applied.
 
-    The same order again answers with what is on record. Raises MemberNotFound, MemberMerged,
-    ReservationUnknown and AlreadyRecordedDifferently. Twelve round trips, with the transaction's
+    A reservation's voucher and points are used up by it. The same order again answers with what is
+    on record. Raises MemberNotFound, MemberMerged, ReservationUnknown, ReservationClosed and
+    AlreadyRecordedDifferently. Twelve round trips without a reservation, with the transaction's
     own three (begin, events, commit), of which two only when the order gives growth or a tier.
     """
     session = transaction.session
@@ -56,9 +57,14 @@ async def record_order(transaction: Transaction, *, facts: OrderFacts) -> Record
     known = await find_order(session, order_id=facts.order_id)
     if known is not None:
         return _repeated(known, facts_hash=facts.hash())
-    if facts.reservation_id is not None:
-        raise ReservationUnknown(id=facts.reservation_id)
     member = (await lock_settled(transaction, member_id=facts.member_id)).active()
+    if facts.reservation_id is not None:
+        member = await capture_reservation(
+            transaction,
+            member=member,
+            reservation_id=facts.reservation_id,
+            order_id=facts.order_id,
+        )
     order = _new_order(transaction, facts=facts, member=member)
     _note_paid(transaction, facts=facts)
     member = _earn(transaction, member=member, order=order)

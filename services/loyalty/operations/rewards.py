@@ -105,6 +105,29 @@ async def reverse_reward(
         transaction.record(reversed_, subject=reward.member_id)
 
 
+async def close_frozen(transaction: Transaction, *, voucher: Voucher, used: bool) -> None:
+    """Settle a reward that was taken back while a checkout held its voucher.
+
+    The checkout has ended: the voucher was `used` after all, or is voided now. The caller holds
+    the voucher's lock and marks a used one as redeemed.
+    """
+    reward = await store.find_reward(transaction.session, reward_id=voucher.source_id)
+    assert reward is not None, "only vouchers of rewards are frozen"
+    reward.outcome = "written_off" if used else "voided"
+    await store.save_reward(transaction.session, reward)
+    if not used:
+        voucher.state, voucher.closed_at = "voided", transaction.now
+        reason = voucher.reason or "reversed"
+        transaction.record(_voided(voucher, reason=reason), subject=voucher.member_id)
+    reversed_ = RewardReversed(
+        reward_id=reward.reward_id,
+        member_id=reward.member_id,
+        voucher_id=voucher.id,
+        outcome="written_off" if used else "voided",
+    )
+    transaction.record(reversed_, subject=reward.member_id)
+
+
 async def _issue(
     transaction: Transaction, *, reward_id: str, member_id: str, worth: Worth, validity_days: int
 ) -> str:

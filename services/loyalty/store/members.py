@@ -57,7 +57,7 @@ _SHOW: Final = text(
       members.gender, members.city, members.tags::text as tags,
       members.consents::text as consents, members.phone_masked, members.created_at,
       members.updated_at, accounts.tier_code, programme.version, programme.rules,
-      (select coalesce(json_agg(json_build_array(kind, app_id) order by created_at, id), '[]')
+      (select coalesce(json_agg(json_build_array(kind, app_id) order by created_at, kind, id), '[]')
        from identities where member_id = members.id)::text as identities
     from members join accounts on accounts.member_id = members.id
     cross join {PROGRAMME_IN_FORCE} as programme

@@ -18,7 +18,8 @@ _DEFAULT_RULES = """
     "per_yuan": 1,
     "hold_days": 7,
     "expiry": {"policy": "rolling", "months": 12},
-    "redeem": {"points_per_yuan": 100}
+    "redeem": {"points_per_yuan": 100, "max_share_percent": 50, "least_points": 100,
+               "reservation_minutes": 15}
   },
   "growth": {"per_yuan": 1, "window_months": 12},
   "tier_period_months": 12,

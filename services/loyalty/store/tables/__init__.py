@@ -11,6 +11,7 @@ from services.loyalty.store.tables.members import (
 )
 from services.loyalty.store.tables.orders import Order, OrderImport, OrderImportRefusal, Refund
 from services.loyalty.store.tables.points import LotAllocation, PointEntry, PointLot, Redemption
+from services.loyalty.store.tables.reservations import Reservation
 from services.loyalty.store.tables.vouchers import Reward, Voucher, VoucherTemplate
 from shared.tables import add_technical_tables
 
@@ -30,6 +31,7 @@ __all__ = [
     "ProgrammeVersion",
     "Redemption",
     "Refund",
+    "Reservation",
     "Reward",
     "TierChange",
     "Voucher",

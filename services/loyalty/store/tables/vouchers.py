@@ -105,6 +105,8 @@ class Voucher(Table, table=True):
     state: str = words()
     source_kind: str = words()
     source_id: str = words()
+    #: The reservation that holds it.
+    reservation_id: str | None = words(null=True)
     #: The order it was used on, that order's amount, and what it took off there.
     order_id: str | None = words(null=True)
     order_fen: int | None = amount(null=True)
