@@ -18,7 +18,6 @@ from shared.db import Database, is_transient
 from shared.events.applying import Handlers, apply_batch
 from shared.events.cursor import Cursor, CursorMoved, read_cursor
 from shared.http.client import InternalClient
-from shared.kernel.errors import Refusal
 from shared.telemetry import EVENT_LAG, SUBSCRIPTION_HEALTHY
 
 _log = structlog.get_logger()
@@ -29,13 +28,11 @@ _BACKOFF_MAX_S: Final = 30.0
 _batch = TypeAdapter(list[CloudEvent])
 
 
-class FeedRefused(Refusal):
+class FeedRefused(Exception):
     """The producer says our history and its own differ, or that it no longer keeps what we need.
 
     An operator decides: rewind the subscription (see OPERATIONS).
     """
-
-    code = "feed_refused"
 
 
 class FeedBroken(Exception):
@@ -126,7 +123,7 @@ class Subscriber:
             params["epoch"] = str(cursor.epoch)
         answer = await self._client.get("/internal/events", operation="read_feed", params=params)
         if answer.status_code in (httpx.codes.CONFLICT, httpx.codes.GONE):
-            raise FeedRefused(status=answer.status_code)
+            raise FeedRefused(answer.status_code)
         answer.raise_for_status()
         events = _batch.validate_json(answer.content)
         _refuse_holes(events, cursor)
