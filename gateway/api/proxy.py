@@ -32,6 +32,7 @@ _DROPPED: Final = frozenset(
 )
 _INTERNAL: Final = b"x-internal-"
 _UNAUTHENTICATED: Final = 401
+_BODILESS: Final = frozenset({204, 304})
 #: Given with every answer that does not say otherwise.
 _ALWAYS: Final[tuple[Header, ...]] = (
     (b"cache-control", b"no-store"),
@@ -75,7 +76,7 @@ class Proxy:
         )
         _trusted(answer.status)
         headers = _inbound_headers(answer.headers)
-        if not any(name == b"content-length" for name, _ in headers) and answer.status >= 200:
+        if answer.status not in _BODILESS and not _has_length(headers):
             headers.append((b"content-length", b"%d" % len(answer.body)))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         # To HEAD the head is what GET would get, and the body stays here.
@@ -133,6 +134,10 @@ def _inbound_headers(headers: Iterable[Header]) -> list[Header]:
             kept.append((lower, value))
             names.add(lower)
     return kept + [header for header in _ALWAYS if header[0] not in names]
+
+
+def _has_length(headers: Iterable[Header]) -> bool:
+    return any(name == b"content-length" for name, _ in headers)
 
 
 def _trusted(status: int) -> None:

@@ -46,7 +46,7 @@ def scheme_of(scope: str | None) -> dict[str, list[str]]:
 def problem_responses(
     *,
     scoped: bool,
-    keyed: bool,
+    repeatable: bool,
     with_body: bool,
     with_input: bool,
     found_by_path: bool,
@@ -58,7 +58,7 @@ def problem_responses(
         "401": True,
         "403": scoped,
         "404": found_by_path,
-        "409": keyed,
+        "409": repeatable,
         "413": with_body,
         "415": with_body,
         "422": with_input or with_body,

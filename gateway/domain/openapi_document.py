@@ -111,7 +111,7 @@ def _responses(row: Operation, found: Json, language: Language) -> Json:
     }
     common = problem_responses(
         scoped=row.scope is not None,
-        keyed=row.keyed,
+        repeatable=row.method != "GET",
         with_body=row.method in _BODY_METHODS,
         with_input=bool(found.get("parameters")) or "requestBody" in found,
         found_by_path="{" in row.path,

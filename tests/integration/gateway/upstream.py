@@ -42,6 +42,11 @@ class Upstream:
     #: Set to hold answers back until somebody calls `let_go`.
     held: Any = None
 
+    def reset(self) -> None:
+        """Forget what came, and answer again as at first."""
+        fresh = Upstream(name=self.name, verifier=self.verifier, url=self.url)
+        self.__dict__.update(fresh.__dict__)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
