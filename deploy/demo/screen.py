@@ -1,8 +1,12 @@
 """What the demo prints: lines and tables that stay aligned with Chinese in them."""
 
 import sys
+import time
 import unicodedata
 from collections.abc import Sequence
+from typing import Final
+
+_QUIET_S: Final = 2.0
 
 
 def width(text: str) -> int:
@@ -37,18 +41,28 @@ def chapter(chinese: str, english: str) -> None:
     say(f"\n━━ {chinese}  ·  {english} ━━")
 
 
-def progress(text: str) -> None:
-    """Show where things stand: over the line before on a terminal, else on a line of its own."""
-    if sys.stdout.isatty():
-        print(f"\r\x1b[2K  {text}", end="", flush=True)
-    else:
-        say(f"  {text}")
+class Progress:
+    """Where things stand: written over and over on a terminal, else a line now and then."""
 
+    def __init__(self) -> None:
+        self._shown_at = -_QUIET_S
+        self._last = ""
 
-def progress_done() -> None:
-    """End a line that progress was shown on."""
-    if sys.stdout.isatty():
-        say()
+    def show(self, text: str) -> None:
+        """Say where things stand now."""
+        self._last = text
+        if sys.stdout.isatty():
+            print(f"\r\x1b[2K  {text}", end="", flush=True)
+        elif time.monotonic() - self._shown_at >= _QUIET_S:
+            self._shown_at = time.monotonic()
+            say(f"  {text}")
+
+    def done(self) -> None:
+        """End with the last word."""
+        if sys.stdout.isatty():
+            say()
+        else:
+            say(f"  {self._last}")
 
 
 def yuan(fen: int) -> str:
