@@ -1,0 +1,78 @@
+"""Checks of the whole ledger from its rows alone, as an auditor would do it."""
+
+from typing import Any
+
+from services.loyalty.domain.ledger import Balances, Entry, Stamp, entry_hash
+from services.loyalty.domain.lots import Cause
+from tests.support.service import ServiceUnderTest
+
+_ACCOUNTS = """
+    select a.*,
+      coalesce((select sum(remaining) from point_lots l
+        where l.member_id = a.member_id and l.state = 'available'), 0)::bigint as lots_available,
+      coalesce((select sum(remaining) from point_lots l
+        where l.member_id = a.member_id and l.state = 'pending'), 0)::bigint as lots_pending
+    from accounts a
+"""
+_LOTS = """
+    select l.id from point_lots l left join lot_allocations p
+      on p.member_id = l.member_id and p.lot_id = l.id
+    group by l.member_id, l.id having coalesce(sum(p.points), 0) <> l.remaining
+"""
+_ENTRIES = "select * from point_entries where member_id = :member_id order by seq"
+
+
+async def audit(loyalty: ServiceUnderTest) -> int:
+    """Check every member's books; says how many entries there are."""
+    count = 0
+    for account in await loyalty.rows(_ACCOUNTS):
+        entries = await loyalty.rows(_ENTRIES, member_id=account.member_id)
+        _check(account, entries)
+        count += len(entries)
+    assert await loyalty.rows(_LOTS) == []
+    return count
+
+
+def _check(account: Any, entries: list[Any]) -> None:
+    balances = Balances()
+    before = None
+    for seq, row in enumerate(entries, start=1):
+        balances = balances.moved(
+            debit=row.debit_account, credit=row.credit_account, points=row.points
+        )
+        entry = _entry(row)
+        assert (row.seq, entry.after) == (seq, balances)
+        assert row.previous_hash == before
+        assert entry_hash(entry) == row.hash
+        before = row.hash
+    on_record = Balances(
+        available=account.available, pending=account.pending, held=account.held, debt=account.debt
+    )
+    assert on_record == balances
+    assert (account.entry_seq, account.entry_hash) == (len(entries), before)
+    assert account.lots_available == balances.available
+    assert account.lots_pending == balances.pending
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        member_id=row.member_id,
+        seq=row.seq,
+        kind=row.kind,
+        debit_account=row.debit_account,
+        credit_account=row.credit_account,
+        points=row.points,
+        after=Balances(
+            available=row.available_after,
+            pending=row.pending_after,
+            held=row.held_after,
+            debt=row.debt_after,
+        ),
+        cause=Cause(kind=row.cause_kind, id=row.cause_id, reason=row.reason),
+        programme_version=row.programme_version,
+        occurred_at=row.occurred_at,
+        stamp=Stamp(at=row.recorded_at, actor=row.actor),
+        previous_hash=row.previous_hash,
+        hash=row.hash,
+        allocations=(),
+    )
