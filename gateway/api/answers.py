@@ -1,5 +1,8 @@
 """What the front says itself: problems for all that goes wrong before or behind it."""
 
+from collections.abc import Iterable
+from typing import Final
+
 import structlog
 from starlette.responses import Response
 
@@ -11,6 +14,11 @@ from shared.http.problems import problem, refusal_problem
 from shared.kernel.errors import Refusal, RefusalKind
 
 _log = structlog.get_logger()
+
+Header = tuple[bytes, bytes]
+
+_NOSNIFF: Final[Header] = (b"x-content-type-options", b"nosniff")
+_NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 
 
 class Overloaded(Refusal):
@@ -38,6 +46,14 @@ def problem_for(error: Exception, inbound: Inbound) -> Response:
         return _here(inbound, "temporarily_unavailable", 503)
     _log.error("unexpected fault", path=inbound.shown_path, exc_info=error)
     return _here(inbound, "internal_error", 500)
+
+
+def hardened(headers: Iterable[Header]) -> list[Header]:
+    """Headers of an answer, with those that every answer has which does not say otherwise."""
+    kept = [*headers, _NOSNIFF]
+    if not any(name == b"cache-control" for name, _ in kept):
+        kept.append(_NO_STORE)
+    return kept
 
 
 def _here(inbound: Inbound, code: str, status: int) -> Response:

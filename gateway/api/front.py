@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.answers import Overloaded, problem_for
+from gateway.api.answers import Overloaded, hardened, problem_for
 from gateway.api.bodies import CallerGone, read_body
 from gateway.api.entry import BODY_METHODS, admit
 from gateway.api.inbound import Inbound
@@ -50,7 +50,9 @@ class Front:
 
         async def watched(message: Message) -> None:
             nonlocal begun
-            begun = True
+            if not begun:
+                begun = True
+                message["headers"] = hardened(message.get("headers", []))
             await send(message)
 
         inbound = Inbound.of(scope)
@@ -62,7 +64,7 @@ class Front:
         except Exception as error:
             if begun:
                 raise
-            await problem_for(error, inbound)(scope, receive, send)
+            await problem_for(error, inbound)(scope, receive, watched)
         finally:
             self._serving -= 1
 

@@ -33,11 +33,6 @@ _DROPPED: Final = frozenset(
 _INTERNAL: Final = b"x-internal-"
 _UNAUTHENTICATED: Final = 401
 _BODILESS: Final = frozenset({204, 304})
-#: Given with every answer that does not say otherwise.
-_ALWAYS: Final[tuple[Header, ...]] = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
 
 
 class Proxy:
@@ -127,13 +122,11 @@ def _outbound(inbound: Inbound) -> list[Header]:
 
 
 def _inbound_headers(headers: Iterable[Header]) -> list[Header]:
-    kept, names = [], set()
-    for name, value in headers:
-        lower = name.lower()
-        if lower not in _DROPPED and not lower.startswith(_INTERNAL):
-            kept.append((lower, value))
-            names.add(lower)
-    return kept + [header for header in _ALWAYS if header[0] not in names]
+    return [
+        (name, value)
+        for name, value in ((name.lower(), value) for name, value in headers)
+        if name not in _DROPPED and not name.startswith(_INTERNAL)
+    ]
 
 
 def _has_length(headers: Iterable[Header]) -> bool:
