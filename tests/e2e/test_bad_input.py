@@ -49,16 +49,20 @@ async def test_a_wrong_body_is_refused(
     reply = await call(storefront, operation, content=BODIES[wrong])
     if operation.streamed:
         assert reply.status_code < 500, reply.text
+    elif wrong == "null" and operation.id == "start_segment_run":
+        assert reply.status_code == 202, "its body may be left out, and null leaves it out"
     elif takes_no_body(operation):
         assert reply.status_code in (204, 400, 404, 409, 422), reply.text
     else:
         assert_problem(reply, 400, 404, 409, 422)
 
 
-@pytest.mark.parametrize("operation", WRITES, ids=lambda operation: operation.id)
+@pytest.mark.parametrize(
+    "operation",
+    [one for one in WRITES if not one.streamed],  # an import takes files
+    ids=lambda operation: operation.id,
+)
 async def test_a_body_of_2_mib_is_too_large(storefront: Storefront, operation: Operation) -> None:
-    if operation.streamed:
-        pytest.skip("takes files")
     reply = await call(storefront, operation, content=b'{"a": "' + b"x" * 2**21 + b'"}')
     assert_problem(reply, 413)
 

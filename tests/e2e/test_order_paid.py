@@ -15,7 +15,7 @@ async def test_an_order_earns_pending_points_growth_and_a_tier_at_once(
     assert wallet["points"]["available"] == 0
     assert wallet["tier"]["code"] == "silver"
     assert wallet["tier"]["growth"] == 1_200
-    await storefront.post(f"/v1/orders/{order}/completion", {"completed_at": now()})
+    await storefront.post(f"/v1/orders/{order}/completion", {"completed_at": now()}, expect=200)
     # The seven days of hold have only begun.
     assert (await storefront.wallet(member))["points"]["available"] == 0
 
@@ -84,7 +84,7 @@ async def member_with_points(storefront: Storefront, points: int) -> str:
         member, paid_fen=points * 100, paid_at="2026-01-05T12:00:00+08:00"
     )
     await storefront.post(
-        f"/v1/orders/{order}/completion", {"completed_at": "2026-01-10T12:00:00+08:00"}
+        f"/v1/orders/{order}/completion", {"completed_at": "2026-01-10T12:00:00+08:00"}, expect=200
     )
     await storefront.eventually(
         f"/v1/members/{member}/wallet", lambda wallet: wallet["points"]["available"] == points
