@@ -10,6 +10,7 @@ from services.segmentation.operations.facts import record_order
 from services.segmentation.operations.runs import BATCH_MEMBERS, advance
 from shared.kernel.clock import FixedClock
 from shared.sql import execute
+from tests.integration.segmentation.checks import assert_live_is, tell_all
 from tests.integration.segmentation.from_scratch import a_history, expected
 from tests.integration.segmentation.loyalty_feed import (
     TODAY,
@@ -26,7 +27,6 @@ from tests.integration.segmentation.loyalty_feed import (
     tell,
     work,
 )
-from tests.integration.segmentation.test_from_scratch import assert_live_is, tell_all
 from tests.support.service import NOON, ServiceUnderTest, Starter
 from tests.support.waiting import until
 
