@@ -23,6 +23,9 @@ from services.referral.domain.rewards import (
 
 ENROLLED: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 
+#: Far more answers than any history of a few orders needs.
+_ANSWERS_MAX: Final = 50
+
 #: A reward's name: stage, role, generation.
 Name = tuple[str, str, int]
 
@@ -86,6 +89,12 @@ class Loyalty:
         self.vouchers[name] = "void"
         return "voided"
 
+    def use_all(self) -> None:
+        """Their holders use all vouchers that they can use."""
+        self.vouchers = {
+            name: "used" if state == "usable" else state for name, state in self.vouchers.items()
+        }
+
     def kept(self) -> list[tuple[str, str]]:
         """The (stage, role) of each voucher that is usable or was used."""
         return sorted(name[:2] for name, state in self.vouchers.items() if state != "void")
@@ -108,6 +117,13 @@ class Circle:
         self.facts.add(fact)
         self._reconcile()
 
+    def is_at_rest(self) -> bool:
+        """Whether a further decision would change nothing: true after each that was carried out."""
+        if Enrolled() not in self.facts:
+            return not self.rewards
+        decision = self.decision()
+        return (self.state, decision.changes) == (decision.state, [])
+
     def answer_one(self) -> bool:
         """Let loyalty answer the oldest question; False when none is open."""
         if not self.questions:
@@ -128,8 +144,10 @@ class Circle:
 
     def settle(self) -> None:
         """Let loyalty answer all that is open, and all that follows from it."""
-        while self.answer_one():
-            pass
+        for _ in range(_ANSWERS_MAX):
+            if not self.answer_one():
+                return
+        raise AssertionError("loyalty is asked for ever")
 
     def live(self) -> list[tuple[str, str]]:
         """The (stage, role) of each reward that counts."""
@@ -144,7 +162,6 @@ class Circle:
             self.state = decision.state
         for change in decision.changes:
             self._apply(change)
-        assert not self.decision().changes, "a decision that was carried out changes nothing more"
 
     def decision(self) -> Decision:
         """What would be decided now."""
