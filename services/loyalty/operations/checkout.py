@@ -7,15 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
-from services.loyalty.domain.checkout import (
-    Basket,
-    BasketLine,
-    Choice,
-    Quote,
-    ReservationClosed,
-    ReservationUnknown,
-    quote,
-)
+from services.loyalty.domain.baskets import Basket, BasketLine, Choice, Quote
+from services.loyalty.domain.checkout import ReservationClosed, ReservationUnknown, quote
 from services.loyalty.domain.holds import capture, give_back, hold
 from services.loyalty.domain.lots import Cause
 from services.loyalty.operations.points import lock_settled, stamp_of

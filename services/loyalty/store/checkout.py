@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.loyalty.domain.checkout import Basket, BasketLine, Choice, Quote, quote
+from services.loyalty.domain.baskets import Basket, BasketLine, Choice, Quote
+from services.loyalty.domain.checkout import quote
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.store.reservations import has_ordered, vouchers_for_checkout
 from services.loyalty.store.wallet import find_wallet

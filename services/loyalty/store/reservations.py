@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.loyalty.domain.checkout import OwnedVoucher
+from services.loyalty.domain.baskets import OwnedVoucher
 from services.loyalty.domain.lots import Cause, Lot
 from services.loyalty.store.tables import Order, Reservation, Voucher, VoucherTemplate
 from services.loyalty.store.vouchers import standing_of
