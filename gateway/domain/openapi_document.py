@@ -19,6 +19,7 @@ TAGS: Final = (
     "members",
     "orders",
     "points",
+    "checkout",
     "tiers",
     "vouchers",
     "referrals",
@@ -49,7 +50,7 @@ def merged_document(parts: Sequence[Part], *, version: str, language: Language) 
         "openapi": "3.1.0",
         "info": _info(parts, version, language),
         "servers": [{"url": "/"}],
-        "tags": [_tag(tag, language) for tag in TAGS if tag in used],
+        "tags": [_tag(tag, language) for tag in sorted(used, key=_place)],
         "paths": _in_order(paths),
         "components": components,
     }
@@ -151,6 +152,11 @@ def _tag(tag: str, language: Language) -> Json:
         "name": text(f"tag.{tag}.name", language=language),
         "description": text(f"tag.{tag}.description", language=language),
     }
+
+
+def _place(tag: str) -> int:
+    """Groups that nobody has given a place come last."""
+    return TAGS.index(tag) if tag in TAGS else len(TAGS)
 
 
 def _in_order(paths: Mapping[str, Json]) -> dict[str, Json]:
