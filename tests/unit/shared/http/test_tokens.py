@@ -239,14 +239,6 @@ def test_a_remembered_token_dies_when_it_would_have(machine: Machine) -> None:
     assert refused(token, by=by)
 
 
-def test_a_refusal_is_not_remembered() -> None:
-    by = verifier(without="gateway")
-    token = signed()
-    assert refused(token, by=by)
-    by._keys["gateway"] = KEYS["gateway"].public_key()
-    assert by.verify(token)
-
-
 def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "_CACHED", 10)
     own = signer()
