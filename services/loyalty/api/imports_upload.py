@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Final, TypeVar
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -20,7 +20,7 @@ from services.loyalty.operations.imports import (
 )
 from services.loyalty.store.tables import OrderImport
 from services.loyalty.store.vault import Vault
-from shared.db import Database, is_transient
+from shared.db import Database, Transaction, is_transient
 
 _log = structlog.get_logger()
 
@@ -30,6 +30,10 @@ SILENCE_S: Final = 30.0
 #: What has come is stored at least this often, however slowly lines come.
 _STORE_EVERY_S: Final = 5.0
 
+#: How long to wait between attempts to store a batch while the database is away or too busy.
+_PATIENCE_S: Final = (0.1, 0.5, 2.0, 5.0, 10.0)
+
+Result = TypeVar("Result")
 Report = Callable[[OrderImport], None]
 
 
@@ -104,16 +108,17 @@ class Upload:
     async def _store(self) -> OrderImport:
         batch = Batch(lines=self._lines, refusals=self._refusals)
         self._lines, self._refusals = [], []
-        self._row = await self._database.run(
-            lambda transaction: take_batch(
+
+        def store(transaction: Transaction) -> Awaitable[OrderImport]:
+            return take_batch(
                 transaction,
                 import_id=self._row.id,
                 attempt=self._attempt,
                 batch=batch,
                 vault=self._vault,
-            ),
-            actor=self._row.actor,
-        )
+            )
+
+        self._row = await _patiently(lambda: self._database.run(store, actor=self._row.actor))
         return self._row
 
     async def _finish(self, *, error: str | None, body_hash: bytes | None) -> OrderImport:
@@ -138,6 +143,18 @@ class Upload:
     def _superseded(self) -> OrderImport:
         facts = {**self._row.model_dump(), "state": "failed", "error": "upload_superseded"}
         return OrderImport(**facts)
+
+
+async def _patiently(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Do work that may be repeated, again and again while what stops it may pass."""
+    for wait_s in _PATIENCE_S:
+        try:
+            return await work()
+        except Exception as failure:
+            if not is_transient(failure):
+                raise
+        await asyncio.sleep(wait_s)
+    return await work()
 
 
 async def hurried(pieces: AsyncIterator[bytes], *, silence_s: float) -> AsyncIterator[bytes]:

@@ -17,7 +17,7 @@ from tests.integration.loyalty.imports_world import (
     upload,
 )
 from tests.integration.loyalty.people import enrol, order_of, wallet_of
-from tests.integration.loyalty.vouchers_world import events
+from tests.integration.loyalty.vouchers_world import events, insist
 from tests.support.service import ServiceUnderTest, Starter
 
 
@@ -321,7 +321,7 @@ async def test_an_import_and_enrolments_at_once_give_one_member_per_identity(
 
     async def join(who: str) -> int:
         identities = [{"kind": "external", "value": who}]
-        reply = await loyalty.call("enrol_member", json={"identities": identities})
+        reply = await insist(loyalty, "enrol_member", json={"identities": identities})
         return reply.status_code
 
     ended, other, *joined = await asyncio.gather(

@@ -14,6 +14,7 @@ from services.loyalty.api.imports_lines import reader_of
 from services.loyalty.api.imports_upload import Upload
 from services.loyalty.jobs import JOBS
 from services.loyalty.operations.imports import SILENCE, open_import
+from services.loyalty.store.orders import hold_order
 from shared.jobs import run_due
 from tests.integration.loyalty.imports_world import (
     NDJSON,
@@ -145,6 +146,27 @@ async def test_a_broken_upload_keeps_what_was_taken_and_is_resumed(
     assert (resumed["lines"], resumed["orders"], resumed["repeated"]) == (1200, 200, 1000)
     assert await loyalty.scalar("select count(*) from orders") == 1200
     assert await loyalty.scalar("select count(*) from members") == 90
+
+
+async def test_a_lock_that_somebody_holds_for_long_does_not_end_an_upload(
+    loyalty: ServiceUnderTest,
+) -> None:
+    """Longer than the database lets anybody wait for a lock: the batch is tried again."""
+    history = ndjson([line(1)])
+    async with loyalty.database.begin(actor="test") as transaction:
+        await hold_order(transaction.session, order_id="H-1")
+        uploading = asyncio.create_task(imported(loyalty, history))
+
+        async def tried_again() -> bool:
+            gave_up = (
+                "select xact_rollback from pg_stat_database where datname = current_database()"
+            )
+            return bool(await loyalty.scalar(gave_up) > 0)
+
+        await until(tried_again, what="the batch to give up waiting once")
+    ended = await uploading
+
+    assert (ended["state"], ended["orders"]) == ("done", 1)
 
 
 async def test_an_upload_whose_process_died_is_given_up_and_can_be_taken_over(

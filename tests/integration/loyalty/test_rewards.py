@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from services.loyalty.jobs import JOBS
 from shared.contracts.envelope import EventData
+from shared.jobs import run_due
 from shared.sql import execute
 from tests.integration.loyalty.vouchers_world import (
     events,
@@ -137,10 +139,17 @@ async def test_a_used_reward_is_written_off_and_stays_used(loyalty: ServiceUnder
     assert await events(loyalty, "voucher.voided.v1") == []
 
 
-async def test_an_expired_reward_is_voided_as_an_unused_one(loyalty: ServiceUnderTest) -> None:
+@pytest.mark.parametrize("marked", [True, False])
+async def test_an_expired_reward_is_voided_as_an_unused_one(
+    loyalty: ServiceUnderTest, marked: bool
+) -> None:
+    """Whether the job has marked it as expired yet does not matter."""
     member_id = await member(loyalty)
     await hear(loyalty, reward_due(member_id=member_id))
     loyalty.clock.advance(timedelta(days=60))
+    if marked:
+        (job,) = [job for job in JOBS if job.name == "expire_vouchers"]
+        assert await run_due(job, database=loyalty.database) == 1
 
     await hear(loyalty, reversal_due(member_id=member_id))
 

@@ -4,11 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from services.loyalty.jobs import JOBS
 from shared.jobs import run_due
-from tests.integration.loyalty.vouchers_world import events, member, template, voucher
+from shared.sql import execute
+from tests.integration.loyalty.vouchers_world import events, insist, member, template, voucher
 from tests.support.service import NOON, ServiceUnderTest, Starter
+from tests.support.waiting import until
 
 NOWHERE = "vch_00000000000000000000000000"
 
@@ -40,7 +43,7 @@ async def test_of_a_hundred_simultaneous_redemptions_one_wins(loyalty: ServiceUn
 
     replies = await asyncio.gather(
         *(
-            loyalty.call("redeem_voucher", voucher_id=voucher_id, json=_order(number))
+            insist(loyalty, "redeem_voucher", voucher_id=voucher_id, json=_order(number))
             for number in range(100)
         )
     )
@@ -49,6 +52,32 @@ async def test_of_a_hundred_simultaneous_redemptions_one_wins(loyalty: ServiceUn
     lost = [reply for reply in replies if reply.status_code == 409]
     assert (len(won), len(lost)) == (1, 99)
     assert {reply.json()["code"] for reply in lost} == {"voucher_already_redeemed"}
+    assert len(await events(loyalty, "voucher.redeemed.v1")) == 1
+
+
+async def test_redemptions_that_read_at_the_same_moment_do_not_all_win(
+    loyalty: ServiceUnderTest,
+) -> None:
+    """All five come while somebody else holds the voucher, so none can be done before another."""
+    voucher_id = await voucher(loyalty)
+
+    async def all_wait() -> bool:
+        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        return bool(await loyalty.scalar(f"{waiting} and datname = current_database()") == 5)
+
+    async with loyalty.database.begin(actor="test") as transaction:
+        hold = text("select 1 from vouchers where id = :id for update")
+        await execute(transaction.session, hold, {"id": voucher_id})
+        redeeming = [
+            asyncio.create_task(
+                insist(loyalty, "redeem_voucher", voucher_id=voucher_id, json=_order(number))
+            )
+            for number in range(5)
+        ]
+        await until(all_wait, what="five redemptions to wait for the voucher")
+    replies = await asyncio.gather(*redeeming)
+
+    assert sorted(reply.status_code for reply in replies) == [201, 409, 409, 409, 409]
     assert len(await events(loyalty, "voucher.redeemed.v1")) == 1
 
 

@@ -11,6 +11,7 @@ from shared.sql import execute
 from tests.integration.loyalty.vouchers_world import (
     FIFTY_OFF_199,
     events,
+    insist,
     member,
     members,
     template,
@@ -61,7 +62,7 @@ async def test_a_repeated_request_issues_once(loyalty: ServiceUnderTest) -> None
         "key": "campaign-11",
     }
 
-    replies = await asyncio.gather(*(loyalty.call("issue_vouchers", **asked) for _ in range(20)))
+    replies = await asyncio.gather(*(insist(loyalty, "issue_vouchers", **asked) for _ in range(20)))
 
     assert {reply.status_code for reply in replies} == {201}
     assert len({reply.content for reply in replies}) == 1
@@ -74,7 +75,9 @@ async def test_stock_is_never_oversold_whatever_the_concurrency(loyalty: Service
 
     replies = await asyncio.gather(
         *(
-            loyalty.call("issue_vouchers", template_id=template_id, json={"member_ids": everybody})
+            insist(
+                loyalty, "issue_vouchers", template_id=template_id, json={"member_ids": everybody}
+            )
             for _ in range(40)
         )
     )
@@ -105,8 +108,11 @@ async def test_the_limit_per_member_holds_whatever_the_concurrency(
 
     replies = await asyncio.gather(
         *(
-            loyalty.call(
-                "issue_vouchers", template_id=template_id, json={"member_ids": [member_id]}
+            insist(
+                loyalty,
+                "issue_vouchers",
+                template_id=template_id,
+                json={"member_ids": [member_id]},
             )
             for _ in range(20)
         )

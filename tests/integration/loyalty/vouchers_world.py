@@ -4,6 +4,8 @@ import itertools
 from typing import Any
 from uuid import uuid4
 
+import httpx
+
 from services.loyalty.subscribers import FROM_REFERRAL
 from shared.contracts.envelope import CloudEvent, EventData
 from shared.contracts.referral import RewardDue, RewardReversalDue
@@ -53,6 +55,16 @@ async def voucher(loyalty: ServiceUnderTest, **terms: Any) -> str:
     assert issued.status_code == 201, issued.text
     voucher_id: str = issued.json()["vouchers"][0]["id"]
     return voucher_id
+
+
+async def insist(loyalty: ServiceUnderTest, operation_id: str, **sent: Any) -> httpx.Response:
+    """Call, and again with the same key while the service says that it is too busy just now."""
+    sent = {"key": uuid4().hex, **sent}
+    while True:
+        reply = await loyalty.call(operation_id, **sent)
+        busy = reply.status_code == 409 and reply.json()["code"] == "idempotency_in_flight"
+        if reply.status_code != 503 and not busy:
+            return reply
 
 
 def reward_due(*, member_id: str, reward_id: str = "rwd_1", amount_fen: int = 2000) -> RewardDue:
