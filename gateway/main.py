@@ -47,6 +47,8 @@ def build(settings: GatewaySettings, *, clock: Clock) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Spans and figures are RequestScope's; FastAPI's own would double them, and cost time.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=_lifespan(parts),
         middleware=[
             Middleware(RequestScope, service=OWN, clock=clock),
