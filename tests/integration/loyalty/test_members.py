@@ -1,6 +1,5 @@
 """Members through the service's door: enrolled once, changed at their wish, never given away."""
 
-import asyncio
 import io
 import logging
 import sys
@@ -20,11 +19,15 @@ from tests.integration.loyalty.people import (
     types_of_events,
     wallet_of,
 )
+from tests.integration.loyalty.racing import race
 from tests.support.service import ServiceUnderTest, Starter, signer_of
 
 PHONE = {"kind": "phone", "value": "13800138000"}
 USER = {"kind": "external", "value": "user-10086"}
 OPENID = {"kind": "wechat_openid", "value": "oABCDEF_canary_openid-01", "app_id": "wx1"}
+
+
+IDENTITIES = "lock table identities in exclusive mode"
 
 
 @pytest.fixture
@@ -119,12 +122,11 @@ async def test_the_same_openid_of_another_app_is_another_person(
 async def test_50_enrolments_with_one_identity_at_once_make_one_member(
     loyalty: ServiceUnderTest,
 ) -> None:
-    replies = await asyncio.gather(
-        *(
-            enrolled(loyalty, PHONE, {"kind": "external", "value": f"user-{number}"})
-            for number in range(50)
-        )
-    )
+    calls = [
+        enrolled(loyalty, PHONE, {"kind": "external", "value": f"user-{number}"})
+        for number in range(50)
+    ]
+    replies = await race(loyalty, *calls, at=IDENTITIES, meeting=10)
 
     assert sorted(reply.status_code for reply in replies) == [200] * 49 + [201]
     assert len({reply.json()["id"] for reply in replies}) == 1
@@ -137,13 +139,9 @@ async def test_50_enrolments_with_one_identity_at_once_make_one_member(
 async def test_enrolments_that_share_identities_crosswise_never_lock_in_a_ring(
     loyalty: ServiceUnderTest,
 ) -> None:
-    replies = await asyncio.gather(
-        *(
-            enrolled(loyalty, *(pair if number % 2 else reversed(pair)))
-            for number in range(30)
-            for pair in [(PHONE, USER)]
-        )
-    )
+    pairs = [(PHONE, USER), (USER, PHONE)]
+    calls = [enrolled(loyalty, *pairs[number % 2]) for number in range(30)]
+    replies = await race(loyalty, *calls, at=IDENTITIES, meeting=10)
     assert sorted(reply.status_code for reply in replies) == [200] * 29 + [201]
 
 

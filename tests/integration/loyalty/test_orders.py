@@ -1,6 +1,5 @@
 """Orders through the service's door."""
 
-import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -18,6 +17,7 @@ from tests.integration.loyalty.people import (
     refund,
     types_of_events,
 )
+from tests.integration.loyalty.racing import order_lock, race
 from tests.support.service import ServiceUnderTest, Starter
 
 
@@ -129,7 +129,8 @@ async def test_the_same_order_50_times_at_once_counts_once(loyalty: ServiceUnder
     member_id = await enrol(loyalty)
     body = order_of(member_id, paid_fen=10_000)
 
-    replies = await asyncio.gather(*(loyalty.call("record_order", json=body) for _ in range(50)))
+    calls = [loyalty.call("record_order", json=body) for _ in range(50)]
+    replies = await race(loyalty, *calls, at=order_lock(body["order_id"]), meeting=10)
 
     assert sorted(reply.status_code for reply in replies) == [200] * 49 + [201]
     assert len({reply.content for reply in replies}) == 1

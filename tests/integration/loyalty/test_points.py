@@ -1,6 +1,5 @@
 """Points through the service's door, on real PostgreSQL."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,6 +20,7 @@ from tests.integration.loyalty.people import (
     types_of_events,
     wallet_of,
 )
+from tests.integration.loyalty.racing import ACCOUNTS, race
 from tests.support.service import ServiceUnderTest, Starter
 
 NOTHING = {"available": 0, "pending": 0, "held": 0, "debt": 0}
@@ -153,7 +153,8 @@ async def test_of_100_simultaneous_redemptions_of_a_balance_for_one_exactly_one_
 ) -> None:
     member_id = await spendable(loyalty, points=100)
 
-    replies = await asyncio.gather(*(redeem(loyalty, member_id, points=100) for _ in range(100)))
+    calls = [redeem(loyalty, member_id, points=100) for _ in range(100)]
+    replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
 
     assert sorted(reply.status_code for reply in replies) == [201] + [409] * 99
     assert {r.json()["code"] for r in replies if r.status_code == 409} == {"insufficient_points"}
@@ -168,9 +169,8 @@ async def test_the_same_key_100_times_at_once_has_one_effect_and_100_equal_repli
 ) -> None:
     member_id = await spendable(loyalty, points=1000)
 
-    replies = await asyncio.gather(
-        *(redeem(loyalty, member_id, points=1, key="checkout-1") for _ in range(100))
-    )
+    calls = [redeem(loyalty, member_id, points=1, key="checkout-1") for _ in range(100)]
+    replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
 
     assert {reply.status_code for reply in replies} == {201}
     assert len({reply.content for reply in replies}) == 1
@@ -194,12 +194,15 @@ async def test_redeeming_earning_refunding_and_releasing_at_once_leave_books_tha
     member_id = await spendable(loyalty, points=40)
     orders = [await place(loyalty, member_id, paid_fen=5000) for _ in range(8)]
 
-    await asyncio.gather(
+    await race(
+        loyalty,
         *(redeem(loyalty, member_id, points=7) for _ in range(12)),
         *(place(loyalty, member_id, paid_fen=900) for _ in range(8)),
         *(complete(loyalty, order_id) for order_id in orders[:4]),
         *(refund(loyalty, order_id, amount_fen=5000) for order_id in orders[4:]),
         run_due(RELEASE, database=loyalty.database),
+        at=ACCOUNTS,
+        meeting=9,
     )
 
     assert await points_of(loyalty, member_id) == {**NOTHING, "available": 5, "pending": 272}

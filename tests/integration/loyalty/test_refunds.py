@@ -1,6 +1,5 @@
 """Refunds through the service's door: any split, any order, each fact any number of times."""
 
-import asyncio
 import itertools
 import json
 from datetime import timedelta
@@ -21,6 +20,7 @@ from tests.integration.loyalty.people import (
     types_of_events,
     wallet_of,
 )
+from tests.integration.loyalty.racing import ACCOUNTS, order_lock, race
 from tests.support.service import ServiceUnderTest, Starter
 
 NOTHING = {"available": 0, "pending": 0, "held": 0, "debt": 0}
@@ -182,15 +182,13 @@ async def test_a_refund_and_its_order_at_the_same_moment_never_miss_each_other(
     loyalty: ServiceUnderTest,
 ) -> None:
     member_id = await enrol(loyalty)
-    await asyncio.gather(
-        *itertools.chain.from_iterable(
-            (
-                place(loyalty, member_id, paid_fen=10_000, order_id=f"SO-T{number}"),
-                refund(loyalty, f"SO-T{number}", amount_fen=10_000, refund_id=f"RF-T{number}"),
-            )
-            for number in range(30)
-        )
-    )
+    for number in range(6):
+        order_id = f"SO-T{number}"
+        calls = [
+            place(loyalty, member_id, paid_fen=10_000, order_id=order_id),
+            refund(loyalty, order_id, amount_fen=10_000, refund_id=f"RF-T{number}"),
+        ]
+        await race(loyalty, *calls, at=order_lock(order_id), meeting=2)
     assert await points_of(loyalty, member_id) == NOTHING
     assert await loyalty.scalar("select count(*) from refunds where applied_at is null") == 0
     await audit(loyalty)
@@ -226,7 +224,8 @@ async def test_many_refunds_at_once_never_return_more_than_was_paid(
         body = {"refund_id": f"RF-M{number}", "amount_fen": 3_000, "refunded_at": at}
         return await loyalty.call("refund_order", order_id=order_id, json=body)
 
-    replies = await asyncio.gather(*(one(number) for number in range(20)))
+    calls = [one(number) for number in range(20)]
+    replies = await race(loyalty, *calls, at=order_lock(order_id), meeting=10)
 
     assert sorted(reply.status_code for reply in replies) == [201] * 3 + [409] * 17
     assert await loyalty.scalar("select refunded_fen from orders") == 9_000
@@ -237,9 +236,8 @@ async def test_many_refunds_at_once_never_return_more_than_was_paid(
 async def test_a_refund_counts_once_whatever_the_key(loyalty: ServiceUnderTest) -> None:
     order_id = await place(loyalty, await enrol(loyalty), paid_fen=10_000)
     body = {"refund_id": "RF-1X", "amount_fen": 500, "refunded_at": "2026-11-24T12:00:00Z"}
-    replies = await asyncio.gather(
-        *(loyalty.call("refund_order", order_id=order_id, json=body) for _ in range(20))
-    )
+    calls = [loyalty.call("refund_order", order_id=order_id, json=body) for _ in range(20)]
+    replies = await race(loyalty, *calls, at=order_lock(order_id), meeting=10)
     assert sorted(reply.status_code for reply in replies) == [200] * 19 + [201]
     assert len({reply.content for reply in replies}) == 1
     assert await loyalty.scalar("select refunded_fen from orders") == 500
@@ -275,9 +273,8 @@ async def test_one_refund_id_for_two_orders_at_once_counts_for_one(
     member_id = await enrol(loyalty)
     orders = [await place(loyalty, member_id, paid_fen=10_000) for _ in range(8)]
     body = {"refund_id": "RF-2X", "amount_fen": 10_000, "refunded_at": "2026-11-24T12:00:00Z"}
-    replies = await asyncio.gather(
-        *(loyalty.call("refund_order", order_id=order_id, json=body) for order_id in orders)
-    )
+    calls = [loyalty.call("refund_order", order_id=one, json=body) for one in orders]
+    replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=8)
     assert sorted(reply.status_code for reply in replies) == [201] + [409] * 7
     assert (await points_of(loyalty, member_id))["pending"] == 700
     await audit(loyalty)
