@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from shared.contracts.envelope import CloudEvent
 from shared.db import Database
 from shared.events.sequencer import Head, sequence_all
+from shared.http.access import CurrentCall
 from shared.kernel.errors import Refusal, RefusalKind
 from shared.sql import execute
 from shared.tables import feed_acks, outbox
@@ -69,7 +70,7 @@ def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -
     @router.get("/internal/events", operation_id="read_feed")
     async def read_feed(
         request: Request,
-        consumer: Annotated[str, Query(pattern=r"^[a-z_-]{1,40}$")],
+        call: CurrentCall,
         after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
         after_id: UUID | None = None,
         epoch: UUID | None = None,
@@ -77,7 +78,7 @@ def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 0,
     ) -> Response:
         place = Place(pos=after, event_id=after_id, epoch=epoch)
-        head = await sequence_all(database.engine, wait=False)
+        head = await sequence_all(database.engine)
         # A reader that is ahead of us has another history: it is told so at once, not kept waiting.
         if head.pos == after and wait:
             head = await _await_news(request, database, moved=moved, after=after, wait_s=wait)
@@ -91,7 +92,7 @@ def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -
                 .limit(limit),
             )
             events = [to_cloud_event(row, service=service, epoch=head.epoch) for row in rows]
-            await _acknowledge(session, consumer=consumer, pos=after, database=database)
+            await _acknowledge(session, consumer=call.issuer, pos=after, database=database)
         return Response(
             "[" + ",".join(event.model_dump_json() for event in events) + "]",
             media_type=_MEDIA_TYPE,
@@ -116,12 +117,12 @@ async def _await_news(
     """Wait for the head to pass `after`: woken by our relay, polling for other replicas'."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_s
-    head = await sequence_all(database.engine, wait=False)
+    head = await sequence_all(database.engine)
     while head.pos <= after and loop.time() < deadline and not await request.is_disconnected():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(_POLL_S, max(0.0, deadline - loop.time()))), moved:
                 await moved.wait()
-        head = await sequence_all(database.engine, wait=False)
+        head = await sequence_all(database.engine)
     return head
 
 

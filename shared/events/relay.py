@@ -65,7 +65,7 @@ class Relay:
 
     async def _sweep(self) -> None:
         before = self._head
-        head = await sequence_all(self._engine, wait=False)
+        head = await sequence_all(self._engine)
         self._head = head
         FEED_HEAD.labels(self._service).set(head.pos)
         moved = before is None or before.pos != head.pos or before.epoch != head.epoch

@@ -11,7 +11,6 @@ _BATCH: Final = 500
 
 # Statements of their own, under READ COMMITTED: the second takes its snapshot after the lock is
 # held, so it sees all that the sequencer before it saw, and every transaction committed since.
-_LOCK = text("select epoch, pos from feed_head for update")
 _LOCK_OR_LEAVE = text("select epoch, pos from feed_head for update skip locked")
 _NUMBER = text(
     """
@@ -24,7 +23,10 @@ _NUMBER = text(
     """
 )
 _MOVE = text("update feed_head set pos = :pos")
-_READ = text("select epoch, pos from feed_head")
+# Idle, this is all that happens, and it writes nothing: a row lock would go into the log on disk.
+_READ = text(
+    "select epoch, pos, exists(select from outbox where pos is null) as pending from feed_head"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,25 +38,27 @@ class Head:
     full: bool = False
 
 
-async def sequence(engine: AsyncEngine, *, wait: bool) -> Head:
-    """Give positions to one batch of committed events and return the head.
+async def sequence(engine: AsyncEngine) -> Head:
+    """Give positions to one batch of committed events, if there are any, and return the head.
 
-    With `wait` false, and somebody else at it, just read the head as it is.
+    When somebody else is at it, just say how far the log has come.
     """
     async with engine.begin() as connection:
-        row = (await connection.execute(_LOCK if wait else _LOCK_OR_LEAVE)).one_or_none()
+        head = (await connection.execute(_READ)).one()
+        if not head.pending:
+            return Head(epoch=head.epoch, pos=head.pos)
+        row = (await connection.execute(_LOCK_OR_LEAVE)).one_or_none()
         if row is None:
-            row = (await connection.execute(_READ)).one()
-            return Head(epoch=row.epoch, pos=row.pos)
+            return Head(epoch=head.epoch, pos=head.pos)
         count = (await connection.execute(_NUMBER, {"head": row.pos, "batch": _BATCH})).rowcount
         if count:
             await connection.execute(_MOVE, {"pos": row.pos + count})
         return Head(epoch=row.epoch, pos=row.pos + count, full=count == _BATCH)
 
 
-async def sequence_all(engine: AsyncEngine, *, wait: bool) -> Head:
+async def sequence_all(engine: AsyncEngine) -> Head:
     """Give positions until no full batch is left."""
-    head = await sequence(engine, wait=wait)
+    head = await sequence(engine)
     while head.full:
-        head = await sequence(engine, wait=wait)
+        head = await sequence(engine)
     return head

@@ -113,7 +113,6 @@ class Subscriber:
 
     async def _fetch(self, cursor: Cursor) -> tuple[Sequence[CloudEvent], int]:
         params: dict[str, str | int | float] = {
-            "consumer": self._service,
             "after": cursor.pos,
             "limit": _LIMIT,
         }

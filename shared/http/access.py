@@ -31,4 +31,5 @@ def require_principal(call: Annotated[Call, Depends(require_call)]) -> Principal
     return call.principal
 
 
+CurrentCall = Annotated[Call, Depends(require_call)]
 CurrentPrincipal = Annotated[Principal, Depends(require_principal)]

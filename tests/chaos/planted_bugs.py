@@ -33,7 +33,7 @@ async def naive_serial_cursor(patch: pytest.MonkeyPatch, *, producer: Database) 
             )
         )
 
-    async def newest(engine: AsyncEngine, *, wait: bool) -> Head:
+    async def newest(engine: AsyncEngine) -> Head:
         async with engine.begin() as connection:
             row = await connection.execute(
                 text(
