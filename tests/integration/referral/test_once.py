@@ -1,19 +1,17 @@
-"""Exactly once: whatever is repeated, reordered, or comes at the same moment."""
+"""Exactly once: whatever is repeated, and in whatever order it comes."""
 
-import asyncio
 import random
-from collections.abc import Sequence
 
 import pytest
-from sqlalchemy.exc import DBAPIError
 
-from services.referral.subscribers import FROM_LOYALTY
-from shared.contracts.envelope import CloudEvent, EventData
-from shared.db import is_transient
+from services.referral.store.codes import add_code
+from shared.contracts.envelope import EventData
 from shared.events.cursor import rewind_cursor
+from tests.integration.referral.at_once import FIFTY, TWENTY_EACH, at_once, due, events_of
 from tests.integration.referral.loyalty_played import (
     DAY,
     Circle,
+    PlayedLoyalty,
     completed,
     enrolled,
     imported,
@@ -21,56 +19,7 @@ from tests.integration.referral.loyalty_played import (
     paid,
     refunded,
 )
-from tests.support.service import NOON
-
-TWENTY_EACH = [
-    ("enrolled", "referrer", 2_000, "issued"),
-    ("enrolled", "referee", 2_000, "issued"),
-]
-FIFTY = ("first_order", "referrer", 5_000, "issued")
-
-
-async def at_once(circle: Circle, events: Sequence[CloudEvent]) -> None:
-    """Apply events each in a transaction of its own, past the cursor, as many as can at once.
-
-    Who waits too long for a lock comes again, as the subscriber does.
-    """
-    connections = asyncio.Semaphore(10)
-
-    async def one(event: CloudEvent) -> None:
-        async with connections:
-            while not await applied(event):
-                pass
-
-    async def applied(event: CloudEvent) -> bool:
-        try:
-            await circle.referral.database.run(
-                lambda transaction: FROM_LOYALTY[event.type](transaction, event),
-                actor="event:loyalty",
-            )
-        except DBAPIError as error:
-            if is_transient(error):
-                return False
-            raise
-        return True
-
-    await asyncio.gather(*(one(event) for event in events))
-
-
-def events_of(circle: Circle, *facts: EventData) -> list[CloudEvent]:
-    """Facts as events that are not in the log: for applying past the cursor."""
-    events = [circle.loyalty.envelope(fact) for fact in facts]
-    del circle.loyalty.told[-len(events) :]
-    return events
-
-
-async def due(circle: Circle) -> int:
-    """How many rewards loyalty has been asked for."""
-    return int(
-        await circle.referral.scalar(
-            "select count(*) from outbox where type = 'referral.reward_due.v1'"
-        )
-    )
+from tests.support.service import NOON, Starter
 
 
 async def test_fifty_repetitions_of_an_enrolment_at_once_reward_once(circle: Circle) -> None:
@@ -89,42 +38,6 @@ async def test_fifty_repetitions_of_a_first_order_at_once_reward_once(circle: Ci
     await circle.loyalty.answer()
     assert await circle.rewards(live=False) == [*TWENTY_EACH, FIFTY]
     assert await due(circle) == 3
-
-
-async def test_of_fifty_different_orders_at_once_one_is_the_first(circle: Circle) -> None:
-    await circle.enrol()
-    orders = [paid(circle.referee, f"SO-{n}", at=NOON + (n + 1) * DAY) for n in range(50)]
-    await at_once(circle, events_of(circle, *orders))
-    await circle.loyalty.answer()
-    assert await circle.rewards(live=False) == [*TWENTY_EACH, FIFTY]
-    assert (await circle.of_referee())["first_order_id"] == "SO-0"
-
-
-async def test_an_order_and_its_refund_at_once_leave_no_reward(circle: Circle) -> None:
-    await circle.enrol()
-    facts = [paid(circle.referee, "SO-1"), refunded(circle.referee, "SO-1")]
-    await at_once(circle, events_of(circle, *facts) * 20)
-    await circle.loyalty.answer()
-    assert await circle.rewards() == TWENTY_EACH
-    assert (await circle.of_referee())["state"] == "reversed"
-
-
-async def test_of_an_enrolment_and_an_order_at_the_same_moment_neither_is_overlooked(
-    circle: Circle,
-) -> None:
-    members = [member_id() for _ in range(30)]
-    events = events_of(
-        circle,
-        *(
-            fact
-            for number, member in enumerate(members)
-            for fact in (enrolled(member, code=circle.code), paid(member, f"SO-{number}"))
-        ),
-    )
-    await at_once(circle, events)
-    await circle.loyalty.answer()
-    states = await circle.referral.rows("select state, count(*) from referrals group by state")
-    assert [tuple(row) for row in states] == [("completed", 30)]
 
 
 async def test_answers_repeated_at_once_change_nothing_more(circle: Circle) -> None:
@@ -158,6 +71,27 @@ async def test_reading_the_whole_log_again_changes_nothing(circle: Circle) -> No
     assert await circle.of_referee() == before
     assert await circle.referral.scalar("select count(*) from outbox") == outbox
     assert await circle.parked() == 0
+
+
+async def test_a_database_that_begins_anew_asks_for_the_same_rewards(
+    circle: Circle, start: Starter
+) -> None:
+    await circle.enrol()
+    await circle.tell(paid(circle.referee, "SO-1"))
+    before = await circle.of_referee()
+    restored = await start("referral")
+    async with restored.database.begin(actor="backup") as transaction:
+        await add_code(
+            transaction.session,
+            code=circle.code,
+            member_id=circle.referrer,
+            channel="",
+            now=transaction.now,
+        )
+    again = PlayedLoyalty(referral=restored)
+    await again.apply(circle.loyalty.told)
+    shown = await restored.call("show_referral", referral_id=before["id"])
+    assert shown.json() == before
 
 
 async def test_a_log_heard_all_at_once_or_one_by_one_ends_alike(circle: Circle) -> None:

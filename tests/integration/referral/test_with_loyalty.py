@@ -1,0 +1,190 @@
+"""The circle with the real loyalty at the other end: both services keep each other's contract."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.kernel.clock import FixedClock, rfc3339
+from tests.support.service import NOON, ServiceUnderTest, Starter
+from tests.support.serving import serving
+
+
+@dataclass
+class Shop:
+    """Both services, one clock, and a storefront that calls them."""
+
+    loyalty: ServiceUnderTest
+    referral: ServiceUnderTest
+    clock: FixedClock
+
+    async def settle(self) -> None:
+        """Each hears the other until neither has anything to say."""
+        while await self.referral.hear(self.loyalty) + await self.loyalty.hear(self.referral):
+            pass
+
+    async def enrol(self, name: str, *, code: str | None = None) -> str:
+        body: dict[str, Any] = {"identities": [{"kind": "external", "value": name}]}
+        if code is not None:
+            body["referral_code"] = code
+        reply = await self.loyalty.call("enrol_member", json=body)
+        assert reply.status_code == 201, reply.text
+        return str(reply.json()["id"])
+
+    async def order(self, member: str, order: str, *, fen: int = 29_900) -> None:
+        self.clock.advance(timedelta(minutes=1))
+        body = {
+            "order_id": order,
+            "member_id": member,
+            "paid_fen": fen,
+            "items": [{"sku": "TEA-250", "quantity": 1, "paid_fen": fen}],
+            "paid_at": rfc3339(self.clock.now()),
+        }
+        reply = await self.loyalty.call("record_order", json=body)
+        assert reply.status_code == 201, reply.text
+
+    async def refund(self, order: str, *, fen: int = 29_900) -> None:
+        body = {
+            "refund_id": f"{order}-r",
+            "amount_fen": fen,
+            "refunded_at": rfc3339(self.clock.now()),
+        }
+        reply = await self.loyalty.call("refund_order", order_id=order, json=body)
+        assert reply.status_code == 201, reply.text
+
+    async def code(self, member: str) -> str:
+        reply = await self.referral.call("show_referral_code", member_id=member)
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["code"])
+
+    async def referral_of(self, referee: str) -> dict[str, Any]:
+        page = (await self.referral.call("list_referrals")).json()["data"]
+        (found,) = [one for one in page if one["referee"] == referee]
+        return dict(found)
+
+    async def vouchers(self, member: str) -> list[dict[str, Any]]:
+        """A member's usable vouchers, the smaller first."""
+        reply = await self.loyalty.call(
+            "list_member_vouchers", member_id=member, params={"state": "issued"}
+        )
+        found: list[dict[str, Any]] = reply.json()["data"]
+        return sorted(found, key=lambda one: int(one["amount_fen"]))
+
+    async def amounts(self, member: str) -> list[int]:
+        return [one["amount_fen"] for one in await self.vouchers(member)]
+
+    async def nothing_is_parked(self) -> bool:
+        counts = [
+            await service.scalar("select count(*) from parked_events")
+            for service in (self.loyalty, self.referral)
+        ]
+        return counts == [0, 0]
+
+
+@pytest.fixture
+async def shop(start: Starter) -> Shop:
+    clock = FixedClock(NOON)
+    loyalty = await start("loyalty", clock=clock)
+    referral = await start("referral", clock=clock)
+    return Shop(loyalty=loyalty, referral=referral, clock=clock)
+
+
+@pytest.fixture
+async def pair(shop: Shop) -> tuple[str, str]:
+    """小雅, and 小波 whom she brought; both have their 20 yuan."""
+    referrer = await shop.enrol("xiaoya")
+    await shop.settle()
+    referee = await shop.enrol("xiaobo", code=await shop.code(referrer))
+    await shop.settle()
+    assert await shop.amounts(referrer) == await shop.amounts(referee) == [2_000]
+    return referrer, referee
+
+
+async def test_the_whole_circle(shop: Shop, pair: tuple[str, str]) -> None:
+    referrer, referee = pair
+    await shop.order(referee, "SO-1")
+    await shop.settle()
+    assert await shop.amounts(referrer) == [2_000, 5_000]
+    found = await shop.referral_of(referee)
+    assert found["state"] == "completed"
+    vouchers = {one["id"] for one in await shop.vouchers(referrer)}
+    vouchers |= {one["id"] for one in await shop.vouchers(referee)}
+    assert {reward["voucher_id"] for reward in found["rewards"]} == vouchers
+
+    await shop.refund("SO-1")
+    await shop.settle()
+    assert await shop.amounts(referrer) == [2_000]
+    assert (await shop.referral_of(referee))["state"] == "reversed"
+
+    await shop.order(referee, "SO-2", fen=9_900)
+    await shop.settle()
+    assert await shop.amounts(referrer) == [2_000, 5_000]
+    assert (await shop.referral_of(referee))["state"] == "completed"
+    assert await shop.nothing_is_parked()
+
+
+async def test_a_used_reward_is_not_paid_a_second_time(shop: Shop, pair: tuple[str, str]) -> None:
+    referrer, referee = pair
+    await shop.order(referee, "SO-1")
+    await shop.settle()
+    _, fifty = await shop.vouchers(referrer)
+    await shop.order(referrer, "SO-A", fen=10_000)
+    used = await shop.loyalty.call(
+        "redeem_voucher", voucher_id=fifty["id"], json={"order_id": "SO-A", "order_fen": 10_000}
+    )
+    assert used.status_code == 201, used.text
+    await shop.refund("SO-1")
+    await shop.order(referee, "SO-2")
+    await shop.settle()
+    assert await shop.amounts(referrer) == [2_000]
+    found = await shop.referral_of(referee)
+    assert found["state"] == "completed"
+    last = found["rewards"][-1]
+    assert (last["state"], last["voucher_id"], last["voucher_state"]) == (
+        "issued",
+        fifty["id"],
+        "redeemed",
+    )
+    assert await shop.nothing_is_parked()
+
+
+async def test_a_refund_before_its_order_leaves_no_reward(
+    shop: Shop, pair: tuple[str, str]
+) -> None:
+    referrer, referee = pair
+    await shop.refund("SO-1")
+    await shop.order(referee, "SO-1")
+    await shop.settle()
+    assert await shop.amounts(referrer) == [2_000]
+    assert (await shop.referral_of(referee))["state"] == "reversed"
+    assert await shop.nothing_is_parked()
+
+
+async def test_reading_both_logs_again_changes_nothing(shop: Shop, pair: tuple[str, str]) -> None:
+    referrer, referee = pair
+    await shop.order(referee, "SO-1")
+    await shop.settle()
+    await shop.refund("SO-1")
+    await shop.order(referee, "SO-2")
+    await shop.settle()
+    before = (await shop.referral_of(referee), await shop.vouchers(referrer))
+    for service, producer in ((shop.referral, "loyalty"), (shop.loyalty, "referral")):
+        reply = await service.call(f"rewind_{service.name}_subscription", producer=producer)
+        assert reply.is_success, reply.text
+    await shop.settle()
+    assert (await shop.referral_of(referee), await shop.vouchers(referrer)) == before
+    assert await shop.nothing_is_parked()
+
+
+async def test_a_member_whose_enrolment_is_still_on_its_way_has_a_code(start: Starter) -> None:
+    loyalty = await start("loyalty")
+    async with serving(loyalty.app) as url:
+        referral = await start("referral", loyalty_url=url)
+        shop = Shop(loyalty=loyalty, referral=referral, clock=loyalty.clock)
+        member = await shop.enrol("xiaoya")
+        assert await shop.code(member)
+        nobody = await referral.call(
+            "show_referral_code", member_id="mem_00000000000000000000000000"
+        )
+        assert nobody.status_code == 404
