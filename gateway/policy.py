@@ -61,11 +61,9 @@ class Operation:
     streamed: bool = False
 
 
-def _loyalty() -> list[Operation]:
+def _members() -> list[Operation]:
     member = "/v1/members/{member_id}"
-    order = "/v1/orders/{order_id}"
-    template = "/v1/voucher_templates/{template_id}"
-    reservation = "/v1/checkout/reservations/{reservation_id}"
+    redemption = "/v1/points/redemptions/{redemption_id}"
     rows: list[Row] = [
         ("enrol_member", "POST", "/v1/members", "members:write", False),
         ("find_members", "GET", "/v1/members", "members:read", False),
@@ -75,60 +73,66 @@ def _loyalty() -> list[Operation]:
         ("show_points", "GET", f"{member}/points", "points:read", False),
         ("list_point_entries", "GET", f"{member}/points/entries", "points:read", False),
         ("redeem_points", "POST", f"{member}/points/redemptions", "points:write", True),
-        ("show_redemption", "GET", "/v1/points/redemptions/{redemption_id}", "points:read", False),
+        ("show_redemption", "GET", redemption, "points:read", False),
+        ("list_tiers", "GET", "/v1/tiers", "tiers:read", False),
+    ]
+    return _rows("loyalty", rows)
+
+
+def _orders() -> list[Operation]:
+    order = "/v1/orders/{order_id}"
+    imported = "/v1/orders/imports/{import_id}"
+    refusals = f"{imported}/refusals"
+    reservation = "/v1/checkout/reservations/{reservation_id}"
+    rows: list[Row] = [
         ("record_order", "POST", "/v1/orders", "orders:write", True),
         ("show_order", "GET", order, "orders:read", False),
         ("complete_order", "POST", f"{order}/completion", "orders:write", True),
         ("refund_order", "POST", f"{order}/refunds", "orders:write", True),
-        ("show_order_import", "GET", "/v1/orders/imports/{import_id}", "orders:import", False),
-        (
-            "list_order_import_refusals",
-            "GET",
-            "/v1/orders/imports/{import_id}/refusals",
-            "orders:import",
-            False,
-        ),
+        ("show_order_import", "GET", imported, "orders:import", False),
+        ("list_order_import_refusals", "GET", refusals, "orders:import", False),
         ("quote_checkout", "POST", "/v1/checkout/quotes", "checkout:write", False),
         ("reserve_checkout", "POST", "/v1/checkout/reservations", "checkout:write", True),
         ("show_reservation", "GET", reservation, "checkout:write", False),
         ("release_reservation", "DELETE", reservation, "checkout:write", False),
-        ("list_tiers", "GET", "/v1/tiers", "tiers:read", False),
-        ("create_voucher_template", "POST", "/v1/voucher_templates", "vouchers:manage", False),
-        ("list_voucher_templates", "GET", "/v1/voucher_templates", "vouchers:read", False),
+    ]
+    upload = Operation(
+        id="import_orders",
+        method="POST",
+        path="/v1/orders/imports",
+        service="loyalty",
+        scope="orders:import",
+        body_bytes=UPLOAD_BYTES,
+        media_types=("application/x-ndjson", "text/csv"),
+        keyed=True,
+        streamed=True,
+    )
+    return [*_rows("loyalty", rows), upload]
+
+
+def _vouchers() -> list[Operation]:
+    templates = "/v1/voucher_templates"
+    template = f"{templates}/{{template_id}}"
+    voucher = "/v1/vouchers/{voucher_id}"
+    of_member = "/v1/members/{member_id}/vouchers"
+    rows: list[Row] = [
+        ("create_voucher_template", "POST", templates, "vouchers:manage", False),
+        ("list_voucher_templates", "GET", templates, "vouchers:read", False),
         ("show_voucher_template", "GET", template, "vouchers:read", False),
-        ("list_member_vouchers", "GET", f"{member}/vouchers", "vouchers:read", False),
-        ("show_voucher", "GET", "/v1/vouchers/{voucher_id}", "vouchers:read", False),
-        (
-            "redeem_voucher",
-            "POST",
-            "/v1/vouchers/{voucher_id}/redemption",
-            "vouchers:write",
-            True,
-        ),
+        ("list_member_vouchers", "GET", of_member, "vouchers:read", False),
+        ("show_voucher", "GET", voucher, "vouchers:read", False),
+        ("redeem_voucher", "POST", f"{voucher}/redemption", "vouchers:write", True),
     ]
-    return [
-        *_rows("loyalty", rows),
-        Operation(
-            id="issue_vouchers",
-            method="POST",
-            path=f"{template}/vouchers",
-            service="loyalty",
-            scope="vouchers:write",
-            body_bytes=BULK_BODY_BYTES,
-            keyed=True,
-        ),
-        Operation(
-            id="import_orders",
-            method="POST",
-            path="/v1/orders/imports",
-            service="loyalty",
-            scope="orders:import",
-            body_bytes=UPLOAD_BYTES,
-            media_types=("application/x-ndjson", "text/csv"),
-            keyed=True,
-            streamed=True,
-        ),
-    ]
+    bulk = Operation(
+        id="issue_vouchers",
+        method="POST",
+        path=f"{template}/vouchers",
+        service="loyalty",
+        scope="vouchers:write",
+        body_bytes=BULK_BODY_BYTES,
+        keyed=True,
+    )
+    return [*_rows("loyalty", rows), bulk]
 
 
 def _referral() -> list[Operation]:
@@ -190,7 +194,9 @@ def _rows(service: Service, rows: Sequence[Row]) -> list[Operation]:
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    *_loyalty(),
+    *_members(),
+    *_orders(),
+    *_vouchers(),
     *_referral(),
     *_segmentation(),
     *_gateway(),
