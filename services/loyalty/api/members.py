@@ -1,131 +1,37 @@
 """Members over HTTP: enrolment, profile, look-up."""
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import ConfigDict, Field
 
-from services.loyalty.api.shapes import LANGUAGE_NOTE, TierName, tier_name
+from services.loyalty.api.members_shapes import (
+    EnrolmentRequest,
+    IdentityRequest,
+    InternalMember,
+    MemberReply,
+    ProfileRequest,
+    member_reply,
+)
+from services.loyalty.api.shapes import LANGUAGE_NOTE
 from services.loyalty.domain.members import (
     GivenIdentity,
     IdentityKind,
     MemberNotFound,
-    MemberState,
     Profile,
     normalise_identity,
     read_birthday,
 )
 from services.loyalty.operations.members import Enrolment, enrol, update_profile
-from services.loyalty.store.members import MemberView, find_member, member_state, owners_of
-from shared.http.fields import Line, MemberId, ReplyModel, RequestModel
+from services.loyalty.store.members import find_member, member_state, owners_of
+from shared.http.fields import MemberId
 from shared.http.paging import PageReply
 from shared.http.problems import request_language
 from shared.http.writes import OpenWrite, Reply
 from shared.kernel.clock import business_day
 from shared.kernel.errors import InvalidField
-from shared.kernel.texts import Language
 
 router = APIRouter(prefix="/v1/members", tags=["members"])
 internal_router = APIRouter(prefix="/internal", include_in_schema=False)
-
-Gender = Literal["female", "male", "other"]
-Tags = Annotated[list[Line], Field(max_length=50)]
-ConsentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Consents = Annotated[dict[ConsentName, bool], Field(max_length=20)]
-Birthday = Annotated[str, Field(max_length=10, description="`MM-DD` or `YYYY-MM-DD`")]
-
-
-class IdentityRequest(RequestModel):
-    """One way to know a member. A phone without a country code is one of the mainland."""
-
-    kind: IdentityKind
-    value: Annotated[str, Field(min_length=1, max_length=128)]
-    app_id: Annotated[
-        str | None, Field(max_length=64, description="Of a `wechat_openid`, and of no other")
-    ] = None
-
-
-class ProfileRequest(RequestModel):
-    """What a member tells about themselves. Fields left out stay; null forgets."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"nickname": "小红", "birthday": "05-20"}]}
-    )
-
-    nickname: Line | None = None
-    birthday: Birthday | None = None
-    gender: Gender | None = None
-    city: Line | None = None
-    tags: Tags | None = None
-    consents: Consents | None = None
-
-
-class EnrolmentRequest(ProfileRequest):
-    """A person who joins. `referral_code` may be any text; a wrong one does not stop anybody."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "identities": [
-                        {"kind": "external", "value": "user-10086"},
-                        {"kind": "phone", "value": "13800138000"},
-                    ],
-                    "nickname": "小红",
-                    "birthday": "1995-05-20",
-                    "city": "杭州",
-                    "consents": {"personalised_marketing": True},
-                    "device_id": "device-7f3a",
-                }
-            ]
-        }
-    )
-
-    identities: Annotated[list[IdentityRequest], Field(min_length=1, max_length=10)]
-    referral_code: Line | None = None
-    device_id: Line | None = None
-
-
-class IdentityReply(ReplyModel):
-    """That a member is known in some way; the value itself is never shown."""
-
-    kind: str
-    app_id: str | None
-
-
-class Consent(ReplyModel):
-    """What was said last about a purpose or channel, and when."""
-
-    granted: bool
-    at: datetime
-
-
-class MemberReply(ReplyModel):
-    """A member."""
-
-    id: str
-    state: MemberState
-    #: Where a merged member lives on.
-    merged_into: str | None
-    nickname: str | None
-    phone_masked: str | None
-    birthday: str | None
-    gender: str | None
-    city: str | None
-    tags: list[str]
-    consents: dict[str, Consent]
-    identities: list[IdentityReply]
-    tier: TierName
-    created_at: datetime
-    updated_at: datetime
-
-
-class InternalMember(ReplyModel):
-    """What neighbours need to know of a member."""
-
-    id: str
-    state: MemberState
 
 
 @router.post(
@@ -239,28 +145,6 @@ async def internal_show_member(member_id: MemberId, request: Request) -> Interna
     if state is None:
         raise MemberNotFound
     return InternalMember(id=member_id, state=state)
-
-
-def member_reply(member: MemberView, *, language: Language) -> MemberReply:
-    """A member as replied."""
-    return MemberReply(
-        id=member.id,
-        state=member.state,
-        merged_into=member.merged_into,
-        nickname=member.nickname,
-        phone_masked=member.phone_masked,
-        birthday=member.birthday,
-        gender=member.gender,
-        city=member.city,
-        tags=member.tags,
-        consents={name: Consent(**given) for name, given in member.consents.items()},
-        identities=[
-            IdentityReply(kind=kind, app_id=app_id or None) for kind, app_id in member.identities
-        ],
-        tier=tier_name(member.programme, member.tier_code, language=language),
-        created_at=member.created_at,
-        updated_at=member.updated_at,
-    )
 
 
 def _identity(given: IdentityRequest, *, pointer: str) -> GivenIdentity:

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.loyalty.domain.ledger import Account, LedgerBroken, Posting, Stamp, post
+from services.loyalty.domain.ledger import (
+    Account,
+    LedgerBroken,
+    MemberAccount,
+    Posting,
+    Stamp,
+    post,
+)
 from services.loyalty.domain.lots import Allocation, Cause, Lot, usage_order
 from shared.kernel.errors import Refusal
 
@@ -116,19 +123,21 @@ def claw_back(
     How a sum is split makes no difference: twice five takes from the same places as once ten.
     """
     own = _lot_of(account, earned_by)
-    others = [lot for lot in in_order_of_use(account) if own is None or lot.id != own.id]
     own_lots = [own] if own is not None and own.remaining else []
+    others = [lot for lot in in_order_of_use(account) if lot not in own_lots]
     pending = take([lot for lot in own_lots if lot.state == "pending"], points, short=True)
     left = points - _sum_taken(account, pending)
-    available = take(
-        [*(lot for lot in own_lots if lot.state == "available"), *others], left, short=True
-    )
-    debt = left - _sum_taken(account, available)
-
-    def posting(debit: str, lots: tuple[Lot, ...], amount: int) -> Posting:
-        return Posting(
+    spendable = [*(lot for lot in own_lots if lot.state == "available"), *others]
+    available = take(spendable, left, short=True)
+    parts: list[tuple[MemberAccount, tuple[Lot, ...], int]] = [
+        ("pending", pending, _sum_taken(account, pending)),
+        ("available", available, _sum_taken(account, available)),
+        ("debt", (), left - _sum_taken(account, available)),
+    ]
+    for debit, lots, amount in parts:
+        posting = Posting(
             kind="clawed_back",
-            debit=debit,  # type: ignore[arg-type]
+            debit=debit,
             credit="clawed_back",
             points=amount,
             cause=cause,
@@ -136,15 +145,7 @@ def claw_back(
             occurred_at=occurred_at,
             lots=lots,
         )
-
-    parts = [
-        posting("pending", pending, _sum_taken(account, pending)),
-        posting("available", available, _sum_taken(account, available)),
-        posting("debt", (), debt),
-    ]
-    for part in parts:
-        if part.points:
-            account = post(account, part, stamp=stamp)
+        account = post(account, posting, stamp=stamp) if amount else account
     return account
 
 

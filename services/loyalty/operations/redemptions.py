@@ -28,7 +28,7 @@ async def redeem_points(
 ) -> Redeemed:
     """Spend available points. Raises MemberNotFound, MemberMerged and InsufficientPoints.
 
-    Seven round trips with the transaction's own three (begin, events, commit).
+    Four statements; the door adds five round trips (begin, key, reply, events, commit).
     """
     member = (await lock_settled(transaction, member_id=member_id, lots="open")).active()
     redemption = Redemption(
