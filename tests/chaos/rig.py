@@ -92,7 +92,7 @@ class Rig:
         ]
         return pending == 0 and all(pos == head for pos in cursors)
 
-    async def settle(self, *, within_s: float = 60) -> None:
+    async def settle(self, *, within_s: float = 300) -> None:
         """Wait until all is applied."""
         await until(self.caught_up, what="the consumers to reach the head", within_s=within_s)
 

@@ -27,7 +27,7 @@ async def test_producer_and_consumers_killed_at_random_lose_and_repeat_nothing(
             killing = asyncio.create_task(kill_at_random(running, times=KILLS))
             await made.write(events=EVENTS, writers=16)
             await killing
-            await made.settle(within_s=120)
+            await made.settle()
         assert await made.verdict() == []
 
 
