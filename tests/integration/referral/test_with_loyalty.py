@@ -32,7 +32,7 @@ class Shop:
         assert reply.status_code == 201, reply.text
         return str(reply.json()["id"])
 
-    async def order(self, member: str, order: str, *, fen: int = 29_900) -> None:
+    async def order(self, member: str, order: str, *, fen: int = 29_900, **more: str) -> None:
         self.clock.advance(timedelta(minutes=1))
         body = {
             "order_id": order,
@@ -40,6 +40,7 @@ class Shop:
             "paid_fen": fen,
             "items": [{"sku": "TEA-250", "quantity": 1, "paid_fen": fen}],
             "paid_at": rfc3339(self.clock.now()),
+            **more,
         }
         reply = await self.loyalty.call("record_order", json=body)
         assert reply.status_code == 201, reply.text
@@ -146,6 +147,39 @@ async def test_a_used_reward_is_not_paid_a_second_time(shop: Shop, pair: tuple[s
         fifty["id"],
         "redeemed",
     )
+    assert await shop.nothing_is_parked()
+
+
+@pytest.mark.parametrize("bought", [True, False], ids=["bought", "left"])
+async def test_a_new_reward_waits_for_the_checkout_that_holds_the_old_one(
+    shop: Shop, pair: tuple[str, str], bought: bool
+) -> None:
+    referrer, referee = pair
+    await shop.order(referee, "SO-1")
+    await shop.settle()
+    _, fifty = await shop.vouchers(referrer)
+    basket = [{"sku": "TEA-250", "quantity": 1, "amount_fen": 10_000}]
+    reply = await shop.loyalty.call(
+        "reserve_checkout",
+        json={"member_id": referrer, "items": basket, "voucher_ids": [fifty["id"]]},
+    )
+    assert reply.status_code == 201, reply.text
+    await shop.refund("SO-1")
+    await shop.order(referee, "SO-2")
+    await shop.settle()
+    assert (await shop.referral_of(referee))["rewards"][-1]["state"] == "pending"
+
+    reservation = reply.json()["id"]
+    if bought:
+        fen = reply.json()["payable_fen"]
+        await shop.order(referrer, "SO-A", fen=fen, reservation_id=reservation)
+    else:
+        left = await shop.loyalty.call("release_reservation", reservation_id=reservation)
+        assert left.is_success, left.text
+    await shop.settle()
+    found = await shop.referral_of(referee)
+    assert (found["state"], found["rewards"][-1]["state"]) == ("completed", "issued")
+    assert await shop.amounts(referrer) == ([2_000] if bought else [2_000, 5_000])
     assert await shop.nothing_is_parked()
 
 
