@@ -60,6 +60,8 @@ def create_app(parts: ServiceParts) -> FastAPI:
         openapi_url="/internal/openapi.json",
         docs_url=None,
         redoc_url=None,
+        # RequestScope makes the spans; FastAPI's own would double them.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=_lifespan(machinery, background=settings.background),
         middleware=[
             Middleware(RequestScope, service=parts.service, clock=parts.clock),
