@@ -104,6 +104,19 @@ async def test_two_replicas_at_one_run_score_everybody_once(start: Starter) -> N
     assert twice == []
 
 
+async def test_while_one_replica_takes_a_run_further_the_other_leaves_it_alone(
+    start: Starter,
+) -> None:
+    one, other = await two_replicas(start)
+    await one.call("start_segment_run", json={})
+
+    async with one.database.begin(actor="job:advance_segment_run") as transaction:
+        assert await advance(transaction) == 1
+        assert await other.database.run(advance, actor="job:advance_segment_run") == 0
+
+    assert await other.database.run(advance, actor="job:advance_segment_run") == 1
+
+
 async def test_ten_who_ask_at_once_for_a_day_get_one_run(start: Starter) -> None:
     one, other = await two_replicas(start)
 
