@@ -1,11 +1,9 @@
 """The gateway's composition root."""
 
-import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 
@@ -17,20 +15,17 @@ from gateway.api.proxy import Proxy
 from gateway.clients.upstreams import Upstreams
 from gateway.operations.authentication import KeyRing
 from gateway.settings import GatewaySettings
-from shared.db import Database
 from shared.http.access import require_call
 from shared.http.middleware import RequestScope
 from shared.http.problems import install_problem_handlers
-from shared.http.tokens import TokenSigner
 from shared.kernel.clock import Clock, SystemClock
+from shared.service.machinery import Machinery, assemble
 from shared.telemetry import configure_logging, configure_tracing
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Parts:
-    database: Database
+    machinery: Machinery
     upstreams: Upstreams
     keys: KeyRing
 
@@ -49,7 +44,7 @@ def build(settings: GatewaySettings, *, clock: Clock) -> FastAPI:
         redirect_slashes=False,
         # Spans and figures are RequestScope's; FastAPI's own would double them, and cost time.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        lifespan=_lifespan(parts),
+        lifespan=_lifespan(parts, background=settings.background),
         middleware=[
             Middleware(RequestScope, service=OWN, clock=clock),
             Middleware(
@@ -60,10 +55,11 @@ def build(settings: GatewaySettings, *, clock: Clock) -> FastAPI:
             ),
         ],
     )
-    app.state.database = parts.database
+    database = parts.machinery.database
+    app.state.database = database
     app.state.keys = parts.keys
     app.state.mode = settings.mode
-    app.state.readiness = Readiness(database=parts.database, upstreams=parts.upstreams)
+    app.state.readiness = Readiness(database=database, upstreams=parts.upstreams)
     app.state.documents = Documents(app=app, upstreams=parts.upstreams)
     install_problem_handlers(app)
     _include_routes(app)
@@ -71,18 +67,14 @@ def build(settings: GatewaySettings, *, clock: Clock) -> FastAPI:
 
 
 def _parts(settings: GatewaySettings, clock: Clock) -> _Parts:
-    database = Database(
-        settings.database_url.get_secret_value(),
-        service=OWN,
-        clock=clock,
-        pool_size=settings.pool_size,
+    machinery = assemble(service=OWN, settings=settings, clock=clock)
+    upstreams = Upstreams(
+        urls=settings.service_urls, signer=machinery.signer, deadline_s=settings.deadline_s
     )
-    signer = TokenSigner(issuer=OWN, private_key=settings.internal_key.get_secret_value())
-    upstreams = Upstreams(urls=settings.service_urls, signer=signer, deadline_s=settings.deadline_s)
     return _Parts(
-        database=database,
+        machinery=machinery,
         upstreams=upstreams,
-        keys=KeyRing(database=database, mode=settings.mode),
+        keys=KeyRing(database=machinery.database, mode=settings.mode),
     )
 
 
@@ -96,22 +88,17 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(health.router, dependencies=guarded)
 
 
-def _lifespan(parts: _Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    parts: _Parts, *, background: bool
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await parts.database.refuse_unless_durable()
-        # What start-up made lives as long as the process; the collector need not walk it again.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 1000)
-        _log.info("started")
-        try:
-            yield
-        finally:
-            await parts.keys.close()
-            await parts.upstreams.close()
-            await parts.database.close()
-            _log.info("stopped")
+        async with parts.machinery.running(background=background):
+            try:
+                yield
+            finally:
+                await parts.keys.close()
+                await parts.upstreams.close()
 
     return lifespan
 

@@ -5,8 +5,10 @@ import re
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
+import orjson
 import structlog
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -44,6 +46,7 @@ _SECRET: Final = re.compile(
     # Mobile numbers of the Chinese mainland, as people write them.
     r"|(?<!\d)(?:(?:\+|00)?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)"
 )
+_LINE: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 _HIDDEN: Final = "[hidden]"
 
 
@@ -96,6 +99,33 @@ def configure_logging(*, service: str, level: str) -> None:
     for own in ("uvicorn", "uvicorn.error"):
         logging.getLogger(own).handlers.clear()
         logging.getLogger(own).propagate = True
+
+
+def log_request(*, service: str, operation: str, method: str, status: int, ms: float) -> None:
+    """Write the one line of a request.
+
+    Past structlog, whose steps would take a third of the gateway's time; nothing here can hold
+    anything secret.
+    """
+    if not logging.getLogger().isEnabledFor(logging.INFO):
+        return
+    context = current_request.get()
+    line: EventDict = {
+        "service": service,
+        "event": "request",
+        "operation": operation,
+        "method": method,
+        "status": status,
+        "ms": ms,
+        "level": "info",
+        "timestamp": datetime.now(UTC),  # noqa: TID251 - when it was logged, whatever business time is
+    }
+    if context is not None:
+        line["request_id"] = context.request_id
+        if context.traceparent:
+            line["trace_id"] = context.traceparent.split("-")[1]
+    sys.stdout.write(orjson.dumps(line, option=_LINE).decode())
+    sys.stdout.flush()
 
 
 def hide_secrets(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

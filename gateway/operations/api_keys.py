@@ -6,6 +6,7 @@ from datetime import datetime
 
 from gateway.domain.api_keys import ALL_SCOPES, KeyFacts, KeySecret, Mode, new_key
 from gateway.store.api_keys import insert_key, lock_keys, mark_revoked
+from shared.contracts.gateway import ApiKeyCreated, ApiKeyRevoked
 from shared.db import Transaction
 from shared.kernel.errors import InvalidField, NotFound, Refusal, RefusalKind
 
@@ -82,6 +83,8 @@ async def revoke_api_key(transaction: Transaction, *, caller_id: str, key_id: st
     await mark_revoked(
         transaction.session, key_id=key_id, revoked_by=transaction.actor, at=transaction.now
     )
+    revoked = ApiKeyRevoked(key_id=key_id, revoked_by=transaction.actor)
+    transaction.record(revoked, subject=key_id)
 
 
 async def _make(
@@ -102,6 +105,8 @@ async def _make(
         created_at=transaction.now,
         expires_at=expires_at,
     )
+    created = ApiKeyCreated(key_id=facts.id, scopes=list(scopes), created_by=transaction.actor)
+    transaction.record(created, subject=facts.id)
     return MadeKey(facts=facts, secret=secret)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -21,6 +22,8 @@ from shared.tables import feed_acks, outbox
 
 MAX_EVENTS: Final = 500
 MAX_WAIT_S: Final = 20.0
+#: A page ends early rather than grow beyond this; one event is always sent.
+PAGE_BYTES: Final = 4 * 1024 * 1024
 _POLL_S: Final = 1.0
 _MEDIA_TYPE: Final = "application/cloudevents-batch+json"
 
@@ -91,10 +94,10 @@ def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -
                 .order_by(outbox.c.pos)
                 .limit(limit),
             )
-            events = [to_cloud_event(row, service=service, epoch=head.epoch) for row in rows]
+            page = _page(rows, service=service, epoch=head.epoch)
             await _acknowledge(session, consumer=call.issuer, pos=after, database=database)
         return Response(
-            "[" + ",".join(event.model_dump_json() for event in events) + "]",
+            "[" + ",".join(page) + "]",
             media_type=_MEDIA_TYPE,
             headers={
                 "Feed-Epoch": str(head.epoch),
@@ -104,6 +107,19 @@ def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -
         )
 
     return router
+
+
+def _page(rows: Iterable[Row[Any]], *, service: str, epoch: UUID) -> list[str]:
+    """Events as JSON, as many as a page holds."""
+    page: list[str] = []
+    size = 0
+    for row in rows:
+        event = to_cloud_event(row, service=service, epoch=epoch).model_dump_json()
+        size += len(event)
+        if page and size > PAGE_BYTES:
+            break
+        page.append(event)
+    return page
 
 
 async def _await_news(

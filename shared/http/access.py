@@ -16,7 +16,7 @@ class WrongOperation(Refusal):
     kind = RefusalKind.forbidden
 
 
-def require_call(request: Request) -> Call:
+async def require_call(request: Request) -> Call:
     """The call of this request. Raises WrongOperation unless its token names this very route."""
     call = getattr(request.state, "call", None)
     if not isinstance(call, Call):
@@ -26,7 +26,7 @@ def require_call(request: Request) -> Call:
     return call
 
 
-def require_principal(call: Annotated[Call, Depends(require_call)]) -> Principal:
+async def require_principal(call: Annotated[Call, Depends(require_call)]) -> Principal:
     """On whose behalf the request is made."""
     return call.principal
 

@@ -4,7 +4,6 @@ import re
 import time
 from typing import Final
 
-import structlog
 from opentelemetry import propagate, trace
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,10 +17,10 @@ from shared.telemetry import (
     REQUESTS,
     RequestContext,
     current_request,
+    log_request,
     valid_traceparent,
 )
 
-_log = structlog.get_logger()
 _tracer = trace.get_tracer("huitou")
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
@@ -93,8 +92,8 @@ class RequestScope:
             REQUESTS.labels(self._service, operation, str(status)).inc()
             REQUEST_SECONDS.labels(self._service, operation).observe(seconds)
             if scope["path"] not in OPEN_PATHS:
-                _log.info(
-                    "request",
+                log_request(
+                    service=self._service,
                     operation=operation,
                     method=scope["method"],
                     status=status,

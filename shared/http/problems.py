@@ -38,8 +38,12 @@ def problem(
     instance: str,
     facts: Mapping[str, str | int] | None = None,
     errors: Sequence[Mapping[str, str]] = (),
+    shown: bool = False,
 ) -> Response:
-    """A problem document. `code` selects the words of `title` and `detail` from the catalogue."""
+    """A problem document. `code` selects the words of `title` and `detail` from the catalogue.
+
+    With `shown`, the facts stand in it for machines too, as an extension member (RFC 9457 §3.2).
+    """
     context = current_request.get()
     body: dict[str, Any] = {
         "type": _TYPE_ROOT + code,
@@ -52,6 +56,8 @@ def problem(
     }
     if errors:
         body["errors"] = list(errors)
+    if shown and facts:
+        body["facts"] = dict(facts)
     headers: dict[str, str] = {"Content-Language": language}
     if status in (429, 503):
         headers["Retry-After"] = str((facts or {}).get("retry_after_s", _RETRY_S))
@@ -73,6 +79,7 @@ def refusal_problem(refusal: Refusal, *, language: Language, instance: str) -> R
         instance=instance,
         facts=refusal.facts,
         errors=errors,
+        shown=not isinstance(refusal, InvalidField),
     )
 
 

@@ -88,8 +88,8 @@ def assemble(
     service: str,
     settings: ServiceSettings,
     clock: Clock,
-    subscriptions: Sequence[Subscription],
-    jobs: Sequence[Job],
+    subscriptions: Sequence[Subscription] = (),
+    jobs: Sequence[Job] = (),
 ) -> Machinery:
     """Make the parts and connect them; nothing runs yet."""
     database = Database(

@@ -276,7 +276,9 @@ def forget_log_levels() -> None:
             vars(logger).pop("bind", None)
 
 
-async def test_no_phone_or_openid_leaves_the_vault(start: Starter) -> None:
+async def test_no_phone_or_openid_leaves_the_vault(
+    start: Starter, capsys: pytest.CaptureFixture[str]
+) -> None:
     forget_log_levels()
     loyalty = await start("loyalty", log_level="DEBUG")
     logged = io.StringIO()
@@ -304,16 +306,18 @@ async def test_no_phone_or_openid_leaves_the_vault(start: Starter) -> None:
     ]
     await wallet_of(loyalty, member_id)
 
+    lines_of_requests = capsys.readouterr().out
     seen = "\n".join(
         [
             *(answer.text for answer in answers),
             logged.getvalue(),
+            lines_of_requests,
             str(await everything(loyalty)),
             str(await loyalty.rows("select body, key from idempotency_keys")),
         ]
     )
     forget_log_levels()
-    assert '"operation": "record_order"' in logged.getvalue(), "nothing was logged at all"
+    assert '"operation":"record_order"' in lines_of_requests, "nothing was logged at all"
     for canary in canaries:
         assert canary not in seen
 
