@@ -1,33 +1,11 @@
-"""Points held at checkout: reserved, then spent or given back to the lots they came from."""
+"""What becomes of points held at checkout: spent, or given back to the lots they came from."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from services.loyalty.domain.ledger import Account, Posting, Stamp, post
 from services.loyalty.domain.lots import Cause, Lot
-from services.loyalty.domain.points import InsufficientPoints, in_order_of_use, repay, take
-
-
-def hold(
-    account: Account, *, points: int, cause: Cause, programme_version: int, stamp: Stamp
-) -> Account:
-    """Reserve points: they leave their lots as if spent, but can come back.
-
-    Raises InsufficientPoints.
-    """
-    if points > account.balances.available:
-        raise InsufficientPoints(available=account.balances.available, asked=points)
-    posting = Posting(
-        kind="held",
-        debit="available",
-        credit="held",
-        points=points,
-        cause=cause,
-        programme_version=programme_version,
-        occurred_at=stamp.at,
-        lots=take(in_order_of_use(account), points),
-    )
-    return post(account, posting, stamp=stamp)
+from services.loyalty.domain.points import repay
 
 
 def capture(
