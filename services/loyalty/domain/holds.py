@@ -1,11 +1,29 @@
-"""What becomes of points held at checkout: spent, or given back to the lots they came from."""
+"""Points held at checkout: reserved, then spent or given back to the lots they came from."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from services.loyalty.domain.ledger import Account, Posting, Stamp, post
 from services.loyalty.domain.lots import Cause, Lot
-from services.loyalty.domain.points import repay
+from services.loyalty.domain.points import repay, use_points
+
+
+def hold(
+    account: Account, *, points: int, cause: Cause, programme_version: int, stamp: Stamp
+) -> Account:
+    """Reserve points: they leave their lots as if spent, but can come back.
+
+    Raises InsufficientPoints.
+    """
+    return use_points(
+        account,
+        kind="held",
+        credit="held",
+        points=points,
+        cause=cause,
+        programme_version=programme_version,
+        stamp=stamp,
+    )
 
 
 def capture(

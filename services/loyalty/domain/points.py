@@ -18,13 +18,6 @@ from services.loyalty.domain.ledger import (
     Stamp,
     post,
 )
-    Account,
-    LedgerBroken,
-    MemberAccount,
-    Posting,
-    Stamp,
-    post,
-)
 from services.loyalty.domain.lots import Allocation, Cause, Lot, usage_order
 from shared.kernel.errors import Refusal
 
@@ -102,7 +95,7 @@ def redeem(
     A lot past its day counts until it has been expired in the open: nothing lapses silently.
     Raises InsufficientPoints.
     """
-    return _use(
+    return use_points(
         account,
         kind="redeemed",
         credit="redeemed",
@@ -113,22 +106,30 @@ def redeem(
     )
 
 
-def hold(
-    account: Account, *, points: int, cause: Cause, programme_version: int, stamp: Stamp
+def use_points(
+    account: Account,
+    *,
+    kind: EntryKind,
+    credit: AccountName,
+    points: int,
+    cause: Cause,
+    programme_version: int,
+    stamp: Stamp,
 ) -> Account:
-    """Reserve points: they leave their lots as if spent, but can come back (domain/holds.py).
-
-    Raises InsufficientPoints.
-    """
-    return _use(
-        account,
-        kind="held",
-        credit="held",
+    """Take available points from their lots into another account. Raises InsufficientPoints."""
+    if points > account.balances.available:
+        raise InsufficientPoints(available=account.balances.available, asked=points)
+    posting = Posting(
+        kind=kind,
+        debit="available",
+        credit=credit,
         points=points,
         cause=cause,
         programme_version=programme_version,
-        stamp=stamp,
+        occurred_at=stamp.at,
+        lots=take(in_order_of_use(account), points),
     )
+    return post(account, posting, stamp=stamp)
 
 
 def claw_back(
@@ -193,31 +194,6 @@ def expire(account: Account, *, lot_id: str, cause: Cause, stamp: Stamp) -> Acco
 def taken_by(account: Account, *, cause: Cause) -> Sequence[Allocation]:
     """The lots that paid for a cause, among the entries just posted."""
     return [part for entry in account.entries if entry.cause == cause for part in entry.allocations]
-
-
-def _use(
-    account: Account,
-    *,
-    kind: EntryKind,
-    credit: AccountName,
-    points: int,
-    cause: Cause,
-    programme_version: int,
-    stamp: Stamp,
-) -> Account:
-    if points > account.balances.available:
-        raise InsufficientPoints(available=account.balances.available, asked=points)
-    posting = Posting(
-        kind=kind,
-        debit="available",
-        credit=credit,
-        points=points,
-        cause=cause,
-        programme_version=programme_version,
-        occurred_at=stamp.at,
-        lots=take(in_order_of_use(account), points),
-    )
-    return post(account, posting, stamp=stamp)
 
 
 def _release(account: Account, lot: Lot, *, stamp: Stamp) -> Account:

@@ -9,9 +9,8 @@ from datetime import timedelta
 
 from services.loyalty.domain.baskets import Basket, BasketLine, Choice, Quote
 from services.loyalty.domain.checkout import ReservationClosed, ReservationUnknown, quote
-from services.loyalty.domain.holds import capture, give_back
+from services.loyalty.domain.holds import capture, give_back, hold
 from services.loyalty.domain.lots import Cause
-from services.loyalty.domain.points import hold
 from services.loyalty.operations.points import lock_settled, stamp_of
 from services.loyalty.operations.rewards import close_frozen
 from services.loyalty.store import reservations as store
