@@ -13,7 +13,6 @@ from services.loyalty.domain.ledger import (
     AccountName,
     EntryKind,
     LedgerBroken,
-    MemberAccount,
     Posting,
     Stamp,
     post,
@@ -69,7 +68,7 @@ def schedule(
     account: Account, *, cause: Cause, available_at: datetime, expires_at: datetime | None
 ) -> Account:
     """Say when the pending lot of a cause becomes available and when it will lapse."""
-    lot = _lot_of(account, cause)
+    lot = lot_of(account, cause)
     if lot is None or lot.state != "pending":
         return account
     return account.with_lots([replace(lot, available_at=available_at, expires_at=expires_at)])
@@ -130,47 +129,6 @@ def use_points(
         lots=take(in_order_of_use(account), points),
     )
     return post(account, posting, stamp=stamp)
-
-
-def claw_back(
-    account: Account,
-    *,
-    points: int,
-    earned_by: Cause,
-    cause: Cause,
-    programme_version: int,
-    occurred_at: datetime,
-    stamp: Stamp,
-) -> Account:
-    """Take points back: from the lot that `earned_by` made, then other lots, then as debt.
-
-    How a sum is split makes no difference: twice five takes from the same places as once ten.
-    """
-    own = _lot_of(account, earned_by)
-    own_lots = [own] if own is not None and own.remaining else []
-    others = [lot for lot in in_order_of_use(account) if lot not in own_lots]
-    pending = take([lot for lot in own_lots if lot.state == "pending"], points, short=True)
-    left = points - _sum_taken(account, pending)
-    spendable = [*(lot for lot in own_lots if lot.state == "available"), *others]
-    available = take(spendable, left, short=True)
-    parts: list[tuple[MemberAccount, tuple[Lot, ...], int]] = [
-        ("pending", pending, _sum_taken(account, pending)),
-        ("available", available, _sum_taken(account, available)),
-        ("debt", (), left - _sum_taken(account, available)),
-    ]
-    for debit, lots, amount in parts:
-        posting = Posting(
-            kind="clawed_back",
-            debit=debit,
-            credit="clawed_back",
-            points=amount,
-            cause=cause,
-            programme_version=programme_version,
-            occurred_at=occurred_at,
-            lots=lots,
-        )
-        account = post(account, posting, stamp=stamp) if amount else account
-    return account
 
 
 def expire(account: Account, *, lot_id: str, cause: Cause, stamp: Stamp) -> Account:
@@ -236,7 +194,7 @@ def in_order_of_use(account: Account) -> list[Lot]:
     return sorted(account.lots_in("available"), key=usage_order)
 
 
-def _lot_of(account: Account, cause: Cause) -> Lot | None:
+def lot_of(account: Account, cause: Cause) -> Lot | None:
     """The lot that an order or activity made; each makes one at most."""
     same = (lot for lot in account.lots.values() if lot.cause == cause)
     return next(same, None)
@@ -257,7 +215,3 @@ def take(lots: Sequence[Lot], points: int, *, short: bool = False) -> tuple[Lot,
     if points and not short:
         raise LedgerBroken("the lots hold less than the balance says")
     return tuple(taken)
-
-
-def _sum_taken(account: Account, lots: Sequence[Lot]) -> int:
-    return sum(account.lots[lot.id].remaining - lot.remaining for lot in lots)

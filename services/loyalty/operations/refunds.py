@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from services.loyalty.domain.clawbacks import claw_back
 from services.loyalty.domain.facts import AlreadyRecordedDifferently
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.orders import (
@@ -13,7 +14,6 @@ from services.loyalty.domain.orders import (
     clawback,
     earning,
 )
-from services.loyalty.domain.points import claw_back
 from services.loyalty.domain.programme import growth_window_start
 from services.loyalty.domain.tiers import after_refund
 from services.loyalty.operations.points import lock_settled, stamp_of

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from services.loyalty.domain.clawbacks import claw_back
 from services.loyalty.domain.ledger import Account, Stamp, entry_hash
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.points import (
     InsufficientPoints,
-    claw_back,
     earn_pending,
     expire,
     redeem,

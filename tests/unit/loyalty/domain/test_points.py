@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.loyalty.domain.clawbacks import claw_back
 from services.loyalty.domain.ledger import Account, Balances, Stamp
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.points import (
     InsufficientPoints,
-    claw_back,
     earn_pending,
     expire,
     redeem,
