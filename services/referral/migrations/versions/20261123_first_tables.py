@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from shared.technical_tables import create_technical_tables, drop_technical_tables
+
 revision: str = "23b97f4f7598"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
@@ -34,50 +36,7 @@ _DEFAULT_RULES = """
 
 def upgrade() -> None:
     op.execute("set local lock_timeout = '4s'")
-    op.execute("create sequence outbox_id as bigint cache 1")
-    op.create_table(
-        "event_cursors",
-        sa.Column("producer", sa.Text(), nullable=False),
-        sa.Column("epoch", sa.Uuid(), nullable=True),
-        sa.Column("pos", sa.BigInteger(), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=True),
-        sa.Column("moved_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("producer"),
-    )
-    op.create_table(
-        "event_subjects",
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("subject"),
-        postgresql_with={"fillfactor": 70},
-    )
-    op.create_table(
-        "feed_acks",
-        sa.Column("consumer", sa.Text(), nullable=False),
-        sa.Column("pos", sa.BigInteger(), nullable=False),
-        sa.Column("acked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("consumer"),
-    )
-    op.create_table(
-        "feed_head",
-        sa.Column("one", sa.Boolean(), server_default=sa.text("true"), nullable=False),
-        sa.Column("epoch", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
-        sa.Column("pos", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.CheckConstraint("one", name="feed_head_is_one_row"),
-        sa.PrimaryKeyConstraint("one"),
-        postgresql_with={"fillfactor": 50},
-    )
-    op.create_table(
-        "idempotency_keys",
-        sa.Column("scope", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
-        sa.Column("status", sa.SmallInteger(), nullable=True),
-        sa.Column("media_type", sa.Text(), nullable=True),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("scope", "key"),
-    )
+    create_technical_tables()
     op.create_table(
         "member_facts",
         sa.Column("member_id", sa.Text(), nullable=False),
@@ -103,53 +62,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("order_id"),
     )
     op.create_index("order_facts_by_member", "order_facts", ["member_id"], unique=False)
-    op.create_table(
-        "outbox",
-        sa.Column(
-            "id", sa.BigInteger(), server_default=sa.text("nextval('outbox_id')"), nullable=False
-        ),
-        sa.Column("pos", sa.BigInteger(), nullable=True),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("subject_version", sa.BigInteger(), nullable=False),
-        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("traceparent", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("event_id"),
-        sa.UniqueConstraint("pos"),
-        sa.UniqueConstraint("subject", "subject_version", name="outbox_subject_version"),
-    )
-    op.create_index(
-        "outbox_pending", "outbox", ["id"], unique=False, postgresql_where=sa.text("pos is null")
-    )
-    op.create_table(
-        "parked_events",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("producer", sa.Text(), nullable=False),
-        sa.Column("pos", sa.BigInteger(), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("event", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("state", sa.Text(), server_default=sa.text("'parked'"), nullable=False),
-        sa.Column("resolution", sa.Text(), nullable=True),
-        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("parked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("state in ('parked', 'applied', 'skipped')", name="parked_event_state"),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("producer", "event_id", name="parked_event_once"),
-    )
-    op.create_index(
-        "parked_events_waiting",
-        "parked_events",
-        ["producer", "subject", "pos"],
-        unique=False,
-        postgresql_where=sa.text("state = 'parked'"),
-    )
     op.create_table(
         "programme_versions",
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
@@ -266,7 +178,6 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("state <> 'reversed'"),
     )
-    op.execute("insert into feed_head default values")
     op.execute(
         sa.text(
             "insert into programme_versions (version, rules, published_by, published_at)"
@@ -288,20 +199,7 @@ def downgrade() -> None:
     op.drop_table("referrals")
     op.drop_table("referral_codes")
     op.drop_table("programme_versions")
-    op.drop_index(
-        "parked_events_waiting",
-        table_name="parked_events",
-        postgresql_where=sa.text("state = 'parked'"),
-    )
-    op.drop_table("parked_events")
-    op.drop_index("outbox_pending", table_name="outbox", postgresql_where=sa.text("pos is null"))
-    op.drop_table("outbox")
     op.drop_index("order_facts_by_member", table_name="order_facts")
     op.drop_table("order_facts")
     op.drop_table("member_facts")
-    op.drop_table("idempotency_keys")
-    op.drop_table("feed_head")
-    op.drop_table("feed_acks")
-    op.drop_table("event_subjects")
-    op.drop_table("event_cursors")
-    op.execute("drop sequence outbox_id")
+    drop_technical_tables()
