@@ -14,8 +14,8 @@ from deploy.local.settings import RunSettings
 def main() -> None:
     """Import, segment, play the circle."""
     began = time.monotonic()
-    with system(RunSettings()) as (address, key):
-        api = Api(address=address, key=key)
+    with system(RunSettings()) as ready:
+        api = Api(address=ready.address, key=ready.key)
         try:
             import_history(api)
             show_segments(api)
@@ -23,7 +23,10 @@ def main() -> None:
         except Refused as refusal:
             sys.exit(str(refusal))
         chapter("完成", f"done in {time.monotonic() - began:.0f} s")
-        say(f"  控制台 console: {address}/console")
+        if ready.stays:
+            say(f"  控制台 console: {ready.address}/console")
+        else:
+            say("  用 make run 启动系统后自己试试 / try it yourself: make run")
 
 
 if __name__ == "__main__":

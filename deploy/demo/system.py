@@ -1,33 +1,42 @@
 """The system that the demo plays on: the running one, else one of its own for as long as needed."""
 
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import httpx
 
 from deploy.demo.screen import say
 from deploy.local.ports import free_port
-from deploy.local.settings import CHECKOUT, RunSettings
+from deploy.local.settings import CHECKOUT, RunSettings, inherited_environment
 
 _START_S: Final = 120
 
 
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """Where to play, with what key, and whether it goes on running afterwards."""
+
+    address: str
+    key: str
+    stays: bool
+
+
 @contextmanager
-def system(settings: RunSettings) -> Iterator[tuple[str, str]]:
-    """The address of a ready system and a manager key for it."""
+def system(settings: RunSettings) -> Iterator[System]:
+    """A ready system; stopped at the end if it was started for the demo."""
     address = f"http://{settings.host}:{settings.port}"
     if _ready(address):
         say(f"使用正在运行的系统 / using the running system: {address}")
-        yield address, _first_key(os.environ.copy())
+        yield System(address=address, key=_first_key(inherited_environment()), stays=True)
         return
     port = free_port()
     environment = {
-        **os.environ,
+        **inherited_environment(),
         "PORT": str(port),
         "HOST": "127.0.0.1",
         "HUITOU_DATA": str(CHECKOUT / ".data-demo"),
@@ -44,7 +53,7 @@ def system(settings: RunSettings) -> Iterator[tuple[str, str]]:
     )
     try:
         _wait(runner, address)
-        yield address, _first_key(environment)
+        yield System(address=address, key=_first_key(environment), stays=False)
     finally:
         runner.terminate()
         runner.wait()

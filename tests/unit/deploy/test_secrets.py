@@ -74,7 +74,8 @@ def test_compose_gives_each_process_all_that_its_settings_ask_for(
     for name in values:
         monkeypatch.delenv(name, raising=False)
     for name, template in compose["services"][process]["environment"].items():
-        monkeypatch.setenv(name, _filled(template, values))
+        if template is not None:  # None passes on what is set where compose runs
+            monkeypatch.setenv(name, _filled(template, values))
     module, _, kind = settings.rpartition(".")
     read = getattr(import_module(module), kind)()
     assert isinstance(read, ServiceSettings)
