@@ -19,8 +19,8 @@ _APPEND = text(
     with given as (
       select * from unnest(
         cast(:event_ids as uuid[]), cast(:types as text[]),
-        cast(:subjects as text[]), cast(:data as text[])
-      ) with ordinality as given(event_id, type, subject, data, place)
+        cast(:subjects as text[]), cast(:data as text[]), cast(:traceparents as text[])
+      ) with ordinality as given(event_id, type, subject, data, traceparent, place)
     ), heads as (
       insert into event_subjects as head (subject, version)
       select subject, count(*) from given group by subject order by subject
@@ -34,10 +34,15 @@ _APPEND = text(
     insert into outbox
       (id, event_id, type, subject, subject_version, occurred_at, data, traceparent)
     select nextval('outbox_id'), event_id, type, subject, subject_version,
-           :occurred_at, cast(data as jsonb), :traceparent
+           :occurred_at, cast(data as jsonb), traceparent
     from numbered order by place
     """
 )
+
+
+def _present_trace() -> str | None:
+    context = current_request.get()
+    return context.traceparent if context else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,8 @@ class NewEvent:
     subject: str
     data: EventData
     event_id: UUID = field(default_factory=uuid4)
+    #: The trace of whoever noted it: in a batch of foreign events, each has its own.
+    traceparent: str | None = field(default_factory=_present_trace)
 
 
 async def append_events(
@@ -55,7 +62,6 @@ async def append_events(
     """Write events into the outbox, in one statement, still without a position."""
     if not events:
         return
-    context = current_request.get()
     await execute(
         session,
         _APPEND,
@@ -65,6 +71,6 @@ async def append_events(
             "subjects": [event.subject for event in events],
             "data": [event.data.model_dump_json() for event in events],
             "occurred_at": occurred_at,
-            "traceparent": context.traceparent if context else None,
+            "traceparents": [event.traceparent for event in events],
         },
     )

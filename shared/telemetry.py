@@ -3,6 +3,8 @@
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +12,7 @@ from typing import Final
 
 import orjson
 import structlog
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -39,6 +41,7 @@ SUBSCRIPTION_HEALTHY: Final = Gauge(
 FEED_HEAD: Final = Gauge("huitou_feed_head", "Last position given out", ["service"])
 JOB_RUNS: Final = Counter("huitou_job_runs_total", "Runs of a job", ["service", "job", "outcome"])
 
+_tracer = trace.get_tracer("huitou")
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SECRET: Final = re.compile(
     r"hk_(?:live|test)_\w+"  # API keys
@@ -141,6 +144,18 @@ def configure_tracing(*, service: str, endpoint: str | None) -> None:
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+
+
+@contextmanager
+def traced(
+    name: str, *, parent: str | None, kind: trace.SpanKind
+) -> Iterator[tuple[trace.Span, str | None]]:
+    """A span under a caller's `traceparent`, and the `traceparent` to hand on from inside it."""
+    given = propagate.extract({"traceparent": parent} if parent else {})
+    with _tracer.start_as_current_span(name, context=given, kind=kind) as span:
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        yield span, carrier.get("traceparent", parent)
 
 
 def _add_request(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
+from opentelemetry import trace
 
 from shared.contracts.envelope import CloudEvent, EventData
 from shared.db import Database, Transaction, is_transient
 from shared.events.cursor import Cursor, CursorMoved, move_cursor
 from shared.events.parking import park, read_lines
-from shared.telemetry import EVENTS_APPLIED, EVENTS_PARKED, RequestContext, current_request
+from shared.telemetry import EVENTS_APPLIED, EVENTS_PARKED, RequestContext, current_request, traced
 
 _log = structlog.get_logger()
 
@@ -95,29 +96,37 @@ async def apply_one(
     transaction: Transaction, event: CloudEvent, handler: Handler, *, careful: bool
 ) -> str | None:
     """Apply one event; in careful mode a lasting failure is undone and returned as a line."""
-    context = RequestContext(request_id=str(event.id), traceparent=event.traceparent)
-    token = current_request.set(context)
-    try:
-        if not careful:
+    kind = trace.SpanKind.CONSUMER
+    with traced(event.type, parent=event.traceparent, kind=kind) as (_, traceparent):
+        context = RequestContext(request_id=str(event.id), traceparent=traceparent)
+        token = current_request.set(context)
+        try:
+            if careful:
+                return await _apply_carefully(transaction, event, handler)
             await handler(transaction, event)
             # The next event's handler shall find what this one wrote, as it would in careful mode.
             await transaction.session.flush()
             return None
-        noted = len(transaction.events)
-        try:
-            async with transaction.session.begin_nested():
-                await handler(transaction, event)
-                await transaction.session.flush()
-        except Exception as error:
-            if is_transient(error):
-                raise
-            del transaction.events[noted:]
-            _log.error("event parked", type=event.type, event_id=str(event.id), exc_info=error)
-            # The message of an exception may quote data; its name and place in the log do not.
-            return type(error).__name__
-        return None
-    finally:
-        current_request.reset(token)
+        finally:
+            current_request.reset(token)
+
+
+async def _apply_carefully(
+    transaction: Transaction, event: CloudEvent, handler: Handler
+) -> str | None:
+    noted = len(transaction.events)
+    try:
+        async with transaction.session.begin_nested():
+            await handler(transaction, event)
+            await transaction.session.flush()
+    except Exception as error:
+        if is_transient(error):
+            raise
+        del transaction.events[noted:]
+        _log.error("event parked", type=event.type, event_id=str(event.id), exc_info=error)
+        # The message of an exception may quote data; its name and place in the log do not.
+        return type(error).__name__
+    return None
 
 
 def _handler_for(event: CloudEvent, handlers: Handlers) -> Handler | None:

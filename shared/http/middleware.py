@@ -4,7 +4,7 @@ import re
 import time
 from typing import Final
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,10 +18,9 @@ from shared.telemetry import (
     RequestContext,
     current_request,
     log_request,
+    traced,
     valid_traceparent,
 )
-
-_tracer = trace.get_tracer("huitou")
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
@@ -44,16 +43,9 @@ class RequestScope:
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = new_id("req", at=self._clock.now())
         parent = valid_traceparent(headers.get("traceparent"))
-        with _tracer.start_as_current_span(
-            f"{self._service} {scope['method']}",
-            context=propagate.extract({"traceparent": parent} if parent else {}),
-            kind=trace.SpanKind.SERVER,
-        ) as span:
-            carrier: dict[str, str] = {}
-            propagate.inject(carrier)
-            context = RequestContext(
-                request_id=request_id, traceparent=carrier.get("traceparent", parent)
-            )
+        name = f"{self._service} {scope['method']}"
+        with traced(name, parent=parent, kind=trace.SpanKind.SERVER) as (span, traceparent):
+            context = RequestContext(request_id=request_id, traceparent=traceparent)
             token = current_request.set(context)
             try:
                 await self._serve(scope, receive, send, request_id=request_id, span=span)
