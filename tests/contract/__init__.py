@@ -1,0 +1,1 @@
+"""What is published to others only grows: events, and the operations of the public API."""
