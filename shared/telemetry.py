@@ -138,7 +138,7 @@ def hide_secrets(_logger: WrappedLogger, _name: str, event: EventDict) -> EventD
 
 def configure_tracing(*, service: str, endpoint: str | None) -> None:
     """Send spans over OTLP/HTTP when an endpoint is configured; make none otherwise."""
-    if endpoint is None:
+    if not endpoint:
         return
     provider = TracerProvider(resource=Resource.create({"service.name": f"huitou-{service}"}))
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")

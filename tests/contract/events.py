@@ -84,6 +84,10 @@ def _example(schema: Json, name: str) -> Any:
         return schema.get("const") or schema["enum"][0]
     if "anyOf" in schema:
         return _example(next(one for one in schema["anyOf"] if one["type"] != "null"), name)
+    return _plain(schema, name)
+
+
+def _plain(schema: Json, name: str) -> Any:
     if schema["type"] == "array":
         return [_example(schema["items"], name)]
     if schema["type"] == "string":

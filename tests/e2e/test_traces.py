@@ -4,7 +4,9 @@ import secrets
 from collections import defaultdict
 from pathlib import Path
 
+import asyncpg
 import httpx
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from starlette.applications import Starlette
@@ -18,6 +20,9 @@ from tests.support.serving import serving
 from tests.support.waiting import until
 
 CANARY = "13800138000"
+SWITCH = "OTEL_EXPORTER_OTLP_ENDPOINT"
+#: All that a span may say of a call.
+ATTRIBUTES = {"http.response.status_code", "huitou.operation"}
 
 
 class Receiver:
@@ -86,3 +91,47 @@ async def test_a_trace_goes_on_through_every_service_and_event(tmp_path: Path) -
     written = str(receiver.spans)
     assert CANARY not in written
     assert "hk_live_" not in written
+    told = {one.key for by in receiver.spans.values() for span in by for one in span.attributes}
+    assert told <= ATTRIBUTES
+
+
+async def enrolled_event_mark(system: RunnerProcess) -> str | None:
+    """The trace that the only enrolment's event carries."""
+    connection = await asyncpg.connect(system.published()["LOYALTY_DATABASE_URL"])
+    try:
+        mark: str | None = await connection.fetchval(
+            "select traceparent from outbox where type = 'member.enrolled.v1'"
+        )
+    finally:
+        await connection.close()
+    return mark
+
+
+@pytest.mark.parametrize("configured", [None, ""])
+async def test_without_an_endpoint_no_span_is_sent_but_the_callers_trace_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configured: str | None
+) -> None:
+    """The exporter's own variable leads to the receiver, should one be started nevertheless."""
+    monkeypatch.delenv(SWITCH, raising=False)
+    asked: list[str] = []
+
+    async def anything(request: Request) -> Response:
+        asked.append(request.url.path)
+        return Response(b"", media_type="application/x-protobuf")
+
+    receiver = Starlette(routes=[Route("/{path:path}", anything, methods=["GET", "POST"])])
+    mark = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    async with serving(receiver) as endpoint:
+        off = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{endpoint}/v1/traces"}
+        if configured is not None:
+            off[SWITCH] = configured
+        async with RunnerProcess(tmp_path / "data", off) as system:
+            key = await system.first_key()
+            headers = {"Authorization": f"Bearer {key}", "traceparent": mark}
+            body = {"identities": [{"kind": "phone", "value": CANARY}]}
+            async with httpx.AsyncClient(base_url=system.address, trust_env=False) as http:
+                enrolled = await http.post("/v1/members", json=body, headers=headers)
+            assert enrolled.status_code == 201
+            assert await enrolled_event_mark(system) == mark
+        # Every process has ended, so whatever it had to send would have come.
+        assert asked == []
