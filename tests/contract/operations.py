@@ -8,7 +8,8 @@ from typing import Any, Final
 from gateway.domain.openapi_document import merged_document
 from gateway.domain.openapi_parts import Part
 from shared.kernel.clock import FixedClock
-from tests.support.service import NOON, SERVICES, package_of, settings_of
+from tests.support.databases import package_of
+from tests.support.service import NOON, SERVICES, settings_of
 
 GOLDEN: Final = Path(__file__).parent / "operations.json"
 
