@@ -1,6 +1,7 @@
 """`make run`: from nothing to a system that answers, until somebody says stop."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 import time
@@ -21,29 +22,29 @@ def run(settings: RunSettings) -> None:
 
 async def _run(settings: RunSettings) -> None:
     began = time.monotonic()
-    work = asyncio.create_task(_serve(settings, began))
+    asked = asyncio.Event()
+    work = asyncio.create_task(_serve(settings, began, asked))
     loop = asyncio.get_running_loop()
-    asked = False
 
     def stop() -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
+        if not asked.is_set():
+            asked.set()
             announce("stopping")
             work.cancel()
 
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop)
-    try:
+    with contextlib.suppress(asyncio.CancelledError):
         await work
-    except asyncio.CancelledError:
-        announce("stopped")
+    announce("stopped")
 
 
-async def _serve(settings: RunSettings, began: float) -> None:
+async def _serve(settings: RunSettings, began: float, asked: asyncio.Event) -> None:
     async with System(settings=settings) as system:
-        _welcome(system, settings, seconds=time.monotonic() - began)
-        await asyncio.Event().wait()
+        # Before 3.12, wait_for may swallow a cancellation that comes while we start.
+        if not asked.is_set():
+            _welcome(system, settings, seconds=time.monotonic() - began)
+        await asked.wait()
 
 
 def _welcome(system: System, settings: RunSettings, *, seconds: float) -> None:
