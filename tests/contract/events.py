@@ -53,7 +53,7 @@ def event_types() -> dict[str, type[EventData]]:
 
 def producer_of(event: type[EventData]) -> str:
     """The service that publishes it."""
-    return event.__module__.rpartition(".")[2]
+    return event.__module__.split(".")[2]
 
 
 def example_of(event: type[EventData]) -> dict[str, Any]:

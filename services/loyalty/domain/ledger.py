@@ -26,7 +26,7 @@ ProgrammeAccount = Literal[
 AccountName = MemberAccount | ProgrammeAccount
 EntryKind = Literal[
     "earned", "released", "repaid", "redeemed", "restored", "held", "captured", "clawed_back",
-    "expired",
+    "expired", "reinstated", "adjusted", "transferred", "merged", "imported",
 ]  # fmt: skip
 
 #: Balances stay below this, so that JavaScript reads them exactly.

@@ -1,0 +1,26 @@
+"""What an API key may be allowed."""
+
+from typing import Final
+
+#: What an API key may be allowed. A manager key has them all.
+SCOPES: Final = {
+    "members:read": ("查看会员", "See members"),
+    "members:write": ("登记和修改会员", "Enrol and change members"),
+    "orders:read": ("查看订单", "See orders"),
+    "orders:write": ("上报订单与退款", "Report orders and refunds"),
+    "orders:import": ("导入历史订单", "Import order history"),
+    "points:read": ("查看钱包与积分", "See wallets and points"),
+    "points:write": ("使用积分", "Spend points"),
+    "checkout:write": ("结算报价与占用", "Quote and reserve at checkout"),
+    "tiers:read": ("查看等级", "See tiers"),
+    "vouchers:read": ("查看优惠券", "See vouchers"),
+    "vouchers:write": ("发放和核销优惠券", "Issue and redeem vouchers"),
+    "vouchers:manage": ("管理券模板", "Manage voucher templates"),
+    "referrals:read": ("查看推荐", "See referrals"),
+    "referrals:manage": ("管理推荐计划", "Manage the referral programme"),
+    "segments:read": ("查看分群", "See segments"),
+    "segments:run": ("运行分群计算", "Run segmentation"),
+    "operations:read": ("查看运行状态", "See the state of the system"),
+    "operations:manage": ("处理搁置事件", "Decide parked events"),
+    "access:manage": ("管理密钥", "Manage API keys"),
+}

@@ -1,0 +1,74 @@
+"""Events about points. The subject is the member."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from shared.contracts.envelope import EventData
+
+
+class PointsEarned(EventData):
+    """Points were credited; pending until `available_at`, which may not be known yet."""
+
+    type: ClassVar[str] = "points.earned.v1"
+
+    member_id: str
+    points: int
+    status: Literal["pending", "available"]
+    available_at: datetime | None
+    expires_at: datetime | None
+    cause_kind: str
+    cause_id: str
+
+
+class PointsReleased(EventData):
+    """Pending points became available."""
+
+    type: ClassVar[str] = "points.released.v1"
+
+    member_id: str
+    points: int
+    cause_kind: str
+    cause_id: str
+
+
+class PointsRedeemed(EventData):
+    """Points were spent."""
+
+    type: ClassVar[str] = "points.redeemed.v1"
+
+    member_id: str
+    redemption_id: str
+    points: int
+    purpose: str
+
+
+class PointsRestored(EventData):
+    """A redemption was cancelled and its points went back to the lots they came from."""
+
+    type: ClassVar[str] = "points.restored.v1"
+
+    member_id: str
+    redemption_id: str
+    points: int
+
+
+class PointsClawedBack(EventData):
+    """Points of a refunded order were taken back; `debt` is the part that was already spent."""
+
+    type: ClassVar[str] = "points.clawed_back.v1"
+
+    member_id: str
+    order_id: str
+    refund_id: str
+    points: int
+    debt: int
+
+
+class PointsExpired(EventData):
+    """Points of a lot lapsed."""
+
+    type: ClassVar[str] = "points.expired.v1"
+
+    member_id: str
+    lot_id: str
+    points: int
