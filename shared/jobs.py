@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.db import Database, Transaction, is_transient
 from shared.telemetry import JOB_RUNS
@@ -22,6 +24,9 @@ class Job:
     name: str
     every_s: float
     step: Callable[[Transaction], Awaitable[int]]
+    #: The next moment after the given one at which more of this work falls due, None when nothing
+    #: will by itself. A sandbox that moves its clock stops there.
+    next_due: Callable[[AsyncSession, datetime], Awaitable[datetime | None]] | None = None
 
 
 async def run_due(job: Job, *, database: Database) -> int:

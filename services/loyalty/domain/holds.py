@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Literal
 
 from services.loyalty.domain.ledger import Account, Posting, Stamp, post
 from services.loyalty.domain.lots import Cause, Lot
 from services.loyalty.domain.points import repay, use_points
+
+#: Where used points are: reserved, or spent.
+UsedPoints = Literal["held", "redeemed"]
 
 
 def hold(
@@ -46,27 +51,42 @@ def capture(
 def give_back(
     account: Account,
     *,
-    held: Sequence[tuple[Lot, int]],
+    used: Sequence[tuple[Lot, int]],
+    debit: UsedPoints,
     cause: Cause,
     programme_version: int,
     stamp: Stamp,
+    grace: timedelta = timedelta(),
 ) -> Account:
-    """Return held points to the lots they came from, with their expiry; then repay debt.
+    """Return used points to the lots they came from, with their expiry; then repay debt.
 
-    `held` are those lots as they are stored, and how many points each gave.
+    `used` are those lots as they are stored, and how many points each gets back; `debit` is where
+    the points are: `held`, or `redeemed` when they were spent. A lot that would lapse sooner than
+    `grace` from now is good until then.
     """
-    account = replace(account, lots={**{lot.id: lot for lot, _ in held}, **account.lots})
+    account = replace(account, lots={**{lot.id: lot for lot, _ in used}, **account.lots})
     posting = Posting(
         kind="restored",
-        debit="held",
+        debit=debit,
         credit="available",
-        points=sum(points for _, points in held),
+        points=sum(points for _, points in used),
         cause=cause,
         programme_version=programme_version,
         occurred_at=stamp.at,
-        lots=tuple(account.lots[lot.id].given(points) for lot, points in held),
+        lots=tuple(
+            _lasting(account.lots[lot.id].given(points), stamp=stamp, grace=grace)
+            for lot, points in used
+        ),
     )
     account = post(account, posting, stamp=stamp)
-    for lot, _ in held:
+    for lot, _ in used:
         account = repay(account, lot.id, stamp=stamp)
     return account
+
+
+def _lasting(lot: Lot, *, stamp: Stamp, grace: timedelta) -> Lot:
+    """The lot, good for `grace` at least; without grace its expiry stays, even if it is past."""
+    earliest = stamp.at + grace
+    if not grace or lot.expires_at is None or lot.expires_at >= earliest:
+        return lot
+    return replace(lot, expires_at=earliest)

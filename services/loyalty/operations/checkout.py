@@ -163,7 +163,8 @@ async def _give_back(
     transaction.record(restored, subject=member.id)
     account = give_back(
         member.account,
-        held=await store.held_lots(session, member_id=member.id, redemption_id=redemption_id),
+        used=await store.held_lots(session, member_id=member.id, redemption_id=redemption_id),
+        debit="held",
         cause=Cause(kind="redemption", id=redemption_id),
         programme_version=member.programme.version,
         stamp=stamp_of(transaction),
