@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
+import asyncpg
 import orjson
 import structlog
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.contracts.envelope import EventData
 from shared.kernel.clock import Clock
+from shared.lanes import Lanes
 from shared.outbox import NewEvent, append_events
 
 _log = structlog.get_logger()
@@ -34,6 +36,9 @@ _ATTEMPTS: Final = 3
 _READY_TIMEOUT_S: Final = 2.0
 _DURABLE: Final = {"fsync": {"on"}, "full_page_writes": {"on"}}
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+# 08 connection, 28 and 3D no way in, 40 rolled back, 53 out of resources, 55 lock timeout,
+# 57 cancelled, 58 system.
+_TRANSIENT: Final = {"08", "28", "3D", "40", "53", "55", "57", "58"}
 
 
 class UnsafeDatabase(Exception):
@@ -41,11 +46,10 @@ class UnsafeDatabase(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transaction:
-    """One transaction, as operations see it. Nobody inside commits."""
+class Occasion:
+    """When and on whose behalf something is done, and the facts that are noted on the way."""
 
-    session: AsyncSession
-    #: When the door was knocked at; all decisions of this transaction take this as the present.
+    #: When the door was knocked at; all decisions take this as the present.
     now: datetime
     #: Who causes it: `key_…`, `event:<producer>`, `job:<name>`.
     actor: str
@@ -54,6 +58,13 @@ class Transaction:
     def record(self, data: EventData, *, subject: str) -> None:
         """Note a fact; it goes into the log at commit, together with what caused it."""
         self.events.append(NewEvent(subject=subject, data=data))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction(Occasion):
+    """One transaction, as operations see it. Nobody inside commits."""
+
+    session: AsyncSession
 
 
 class Database:
@@ -82,6 +93,8 @@ class Database:
             },
         )
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        #: For batches of hot requests.
+        self.lanes = Lanes(self.engine)
 
     @asynccontextmanager
     async def begin(self, *, actor: str) -> AsyncIterator[Transaction]:
@@ -139,6 +152,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self.lanes.close()
         await self.engine.dispose()
 
 
@@ -151,17 +165,19 @@ def is_transient(error: BaseException) -> bool:
     """Whether trying again later, changing nothing, may help: the database or network is away."""
     if isinstance(error, OSError | TimeoutError | PoolTimeout):
         return True
-    if not isinstance(error, DBAPIError):
-        return False
+    if isinstance(error, DBAPIError):
+        return _may_pass(error)
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "08000")[:2] in _TRANSIENT
+    return isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
+
+
+def _may_pass(error: DBAPIError) -> bool:
     state = sqlstate(error)
     if state is None:
         # The driver spoke: the connection is gone, unless it could not even write our values down.
         return error.connection_invalidated or not isinstance(_cause(error), ValueError)
-    if error.connection_invalidated:
-        return True
-    # 08 connection, 28 and 3D no way in, 40 rolled back, 53 out of resources, 55 lock timeout,
-    # 57 cancelled, 58 system.
-    return state[:2] in {"08", "28", "3D", "40", "53", "55", "57", "58"}
+    return error.connection_invalidated or state[:2] in _TRANSIENT
 
 
 def _cause(error: DBAPIError) -> BaseException | None:

@@ -3,40 +3,50 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.contracts.envelope import EventData
-from shared.sql import execute
 from shared.telemetry import current_request
 
-# The subject's row is locked before the ids of its events are drawn, and subjects are taken in
-# order, so two transactions neither invert a subject's events nor wait for each other in a ring.
-_APPEND = text(
+
+def appending(arrays: str, *, after: str = "true") -> str:
+    """SQL of common table expressions that append events given as six arrays; `appended` is last.
+
+    `after` is a condition that makes them wait for what else the statement locks. The subject's
+    row is locked before the ids of its events are drawn, and subjects are taken in order, so two
+    transactions neither invert a subject's events nor wait for each other in a ring.
     """
-    with given as (
-      select * from unnest(
-        cast(:event_ids as uuid[]), cast(:types as text[]),
-        cast(:subjects as text[]), cast(:data as text[]), cast(:traceparents as text[])
-      ) with ordinality as given(event_id, type, subject, data, traceparent, place)
+    return f"""
+    facts as (
+      select * from unnest({arrays}) with ordinality
+        as facts(event_id, type, subject, data, traceparent, occurred_at, place)
+      where {after}
     ), heads as (
       insert into event_subjects as head (subject, version)
-      select subject, count(*) from given group by subject order by subject
+      select subject, count(*) from facts group by subject order by subject
       on conflict (subject) do update set version = head.version + excluded.version
       returning subject, version
     ), numbered as (
-      select given.*, heads.version - count(*) over (partition by subject)
+      select facts.*, heads.version - count(*) over (partition by subject)
              + row_number() over (partition by subject order by place) as subject_version
-      from given join heads using (subject)
+      from facts join heads using (subject)
+    ), appended as (
+      insert into outbox
+        (id, event_id, type, subject, subject_version, occurred_at, data, traceparent)
+      select nextval('outbox_id'), event_id, type, subject, subject_version,
+             occurred_at, cast(data as jsonb), traceparent
+      from numbered order by place
     )
-    insert into outbox
-      (id, event_id, type, subject, subject_version, occurred_at, data, traceparent)
-    select nextval('outbox_id'), event_id, type, subject, subject_version,
-           :occurred_at, cast(data as jsonb), traceparent
-    from numbered order by place
-    """
+    """  # noqa: S608 - placeholders only
+
+
+#: The types of the arrays that `appending` takes.
+EVENT_TYPES: Final = ("uuid", "text", "text", "text", "text", "timestamptz")
+_APPEND: Final = "with {} select".format(
+    appending(", ".join(f"${n}::{kind}[]" for n, kind in enumerate(EVENT_TYPES, start=1)))
 )
 
 
@@ -62,15 +72,17 @@ async def append_events(
     """Write events into the outbox, in one statement, still without a position."""
     if not events:
         return
-    await execute(
-        session,
-        _APPEND,
-        {
-            "event_ids": [event.event_id for event in events],
-            "types": [event.data.type for event in events],
-            "subjects": [event.subject for event in events],
-            "data": [event.data.model_dump_json() for event in events],
-            "occurred_at": occurred_at,
-            "traceparents": [event.traceparent for event in events],
-        },
-    )
+    connection = await session.connection()
+    await connection.exec_driver_sql(_APPEND, tuple(event_rows(events, occurred_at=occurred_at)))
+
+
+def event_rows(events: Sequence[NewEvent], *, occurred_at: datetime) -> list[list[Any]]:
+    """The arguments of `appending`."""
+    return [
+        [event.event_id for event in events],
+        [event.data.type for event in events],
+        [event.subject for event in events],
+        [event.data.model_dump_json() for event in events],
+        [event.traceparent for event in events],
+        [occurred_at] * len(events),
+    ]

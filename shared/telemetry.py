@@ -39,6 +39,10 @@ SUBSCRIPTION_HEALTHY: Final = Gauge(
     "huitou_subscription_healthy", "1 while the feed answers and agrees", ["service", "producer"]
 )
 FEED_HEAD: Final = Gauge("huitou_feed_head", "Last position given out", ["service"])
+#: Many by the careful way, or alone, mean replays, retries or several processes at one member.
+BATCHED: Final = Counter(
+    "huitou_batched_requests_total", "Hot requests by the way they went", ["operation", "way"]
+)
 JOB_RUNS: Final = Counter("huitou_job_runs_total", "Runs of a job", ["service", "job", "outcome"])
 
 _tracer = trace.get_tracer("huitou")

@@ -16,7 +16,9 @@ from services.loyalty.api import (
     wallet,
 )
 from services.loyalty.jobs import JOBS
+from services.loyalty.operations.redemptions import Redemptions
 from services.loyalty.settings import LoyaltySettings
+from services.loyalty.store.readings import MemberReader
 from services.loyalty.store.vault import Vault
 from services.loyalty.subscribers import FROM_REFERRAL
 from shared.kernel.clock import Clock, SystemClock
@@ -25,6 +27,7 @@ from shared.service.app import ServiceParts, Subscription, create_app
 
 def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
     """Put the service together."""
+    reader = MemberReader()
     return create_app(
         ServiceParts(
             service="loyalty",
@@ -38,6 +41,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 orders.router,
                 refunds.router,
                 points.router,
+                redemptions.hot_router,
                 redemptions.router,
                 wallet.router,
                 tiers.router,
@@ -52,6 +56,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             ],
             jobs=JOBS,
             state={"vault": vault_of(settings)},
+            batches={"redemptions": Redemptions(reader)},
         )
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import asyncpg
 import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -22,6 +23,10 @@ MEDIA_TYPE: Final = "application/problem+json"
 _TYPE_ROOT: Final = "urn:huitou:problem:"
 _RETRY_S: Final = 1
 _MAX_ERRORS: Final = 20
+_AWAY: Final = (
+    SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, OSError,
+    TimeoutError,
+)  # fmt: skip
 _BY_STATUS: Final = {
     404: "not_found",
     405: "method_not_allowed",
@@ -93,7 +98,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _on_refusal)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
-    for away in (SQLAlchemyError, RedisError, OSError, TimeoutError):
+    for away in _AWAY:
         app.add_exception_handler(away, _on_dependency)
     app.add_exception_handler(Exception, _on_fault)
 

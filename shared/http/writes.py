@@ -16,34 +16,30 @@ from shared.db import Database, Transaction, is_lock_timeout
 from shared.http.access import CurrentPrincipal
 from shared.http.middleware import operation_of
 from shared.http.problems import refusal_problem, request_language
+from shared.idempotency import (
+    IdempotencyInFlight,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    Stored,
+)
 from shared.kernel.errors import Refusal, RefusalKind
 from shared.sql import execute
 from shared.tables import idempotency_keys
 
+__all__ = [
+    "IdempotencyInFlight",
+    "IdempotencyKeyHeader",
+    "IdempotencyKeyMissing",
+    "IdempotencyKeyReused",
+    "KeyedWrite",
+    "OpenWrite",
+    "Reply",
+    "Write",
+]
+
 Result = TypeVar("Result")
 
 KEY_LENGTH_MAX: Final = 255
-_JSON: Final = "application/json"
-
-
-class IdempotencyKeyMissing(Refusal):
-    """The operation moves value, so the caller must be able to repeat it safely."""
-
-    code = "idempotency_key_missing"
-    kind = RefusalKind.malformed
-
-
-class IdempotencyKeyReused(Refusal):
-    """The key was used before, with another body."""
-
-    code = "idempotency_key_reused"
-    kind = RefusalKind.invalid
-
-
-class IdempotencyInFlight(Refusal):
-    """The first request with this key is still at work."""
-
-    code = "idempotency_in_flight"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +49,16 @@ class Reply:
     body: BaseModel | None
     status: int = 200
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Stored:
-    status: int
-    media_type: str
-    body: bytes
+    def stored(self) -> Stored:
+        """As it is kept under its key and sent."""
+        body = self.body.model_dump_json().encode() if self.body is not None else b""
+        return Stored(status=self.status, body=body)
 
 
 class _AlreadyAnswered(Exception):
     """The key has its reply; nothing of the present attempt may remain."""
 
-    def __init__(self, stored: _Stored) -> None:
+    def __init__(self, stored: Stored) -> None:
         super().__init__()
         self.stored = stored
 
@@ -94,20 +88,18 @@ class Write:
         Raises what the operation refuses, IdempotencyKeyReused and IdempotencyInFlight.
         """
 
-        async def attempt(transaction: Transaction) -> _Stored:
+        async def attempt(transaction: Transaction) -> Stored:
             if self._key is not None:
                 await self._claim(transaction)
-            answer = reply(await operation(transaction))
-            body = answer.body.model_dump_json().encode() if answer.body is not None else b""
-            stored = _Stored(status=answer.status, media_type=_JSON, body=body)
+            stored = reply(await operation(transaction)).stored()
             if self._key is not None:
                 await self._keep(transaction, stored)
             return stored
 
         try:
-            return _response(await self._database.run(attempt, actor=self._actor))
+            return stored_response(await self._database.run(attempt, actor=self._actor))
         except _AlreadyAnswered as again:
-            return _response(again.stored, replayed=True)
+            return stored_response(again.stored, replayed=True)
         except Refusal as refusal:
             return await self._refused(refusal)
 
@@ -141,9 +133,9 @@ class Write:
         row = found.one()
         if row.fingerprint != self._fingerprint:
             raise IdempotencyKeyReused
-        raise _AlreadyAnswered(_Stored(status=row.status, media_type=row.media_type, body=row.body))
+        raise _AlreadyAnswered(Stored(status=row.status, media_type=row.media_type, body=row.body))
 
-    async def _keep(self, transaction: Transaction, stored: _Stored) -> None:
+    async def _keep(self, transaction: Transaction, stored: Stored) -> None:
         await execute(
             transaction.session,
             update(idempotency_keys)
@@ -164,11 +156,7 @@ class Write:
         answer = refusal_problem(
             refusal, language=request_language(self._request), instance=self._path
         )
-        stored = _Stored(
-            status=answer.status_code,
-            media_type=answer.media_type or _JSON,
-            body=bytes(answer.body),
-        )
+        stored = stored_problem(answer)
 
         async def keep(transaction: Transaction) -> None:
             await self._claim(transaction)
@@ -177,7 +165,7 @@ class Write:
         try:
             await self._database.run(keep, actor=self._actor)
         except _AlreadyAnswered as again:
-            return _response(again.stored, replayed=True)
+            return stored_response(again.stored, replayed=True)
         return answer
 
 
@@ -228,7 +216,14 @@ OpenWrite = Annotated[Write, Depends(write)]
 KeyedWrite = Annotated[Write, Depends(keyed_write)]
 
 
-def _response(stored: _Stored, *, replayed: bool = False) -> Response:
+def stored_problem(answer: Response) -> Stored:
+    """A refusal as it is kept under its key."""
+    return Stored(
+        status=answer.status_code, body=bytes(answer.body), media_type=answer.media_type or ""
+    )
+
+
+def stored_response(stored: Stored, *, replayed: bool = False) -> Response:
     headers: Mapping[str, str] = {"Idempotency-Replayed": "true"} if replayed else {}
     return Response(
         stored.body or None,

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware import Middleware
 
+from shared.batches import BatchOperation
 from shared.db import Database
 from shared.events.feed import feed_router
 from shared.events.operator_api import operator_router
 from shared.http.access import require_call
+from shared.http.hot import open_door
 from shared.http.middleware import InternalAccess, RequestScope
 from shared.http.problems import install_problem_handlers
 from shared.http.tokens import TokenVerifier
@@ -36,6 +38,8 @@ class ServiceParts:
     routers: Sequence[APIRouter]
     subscriptions: Sequence[Subscription] = ()
     jobs: Sequence[Job] = ()
+    #: Hot operations, by the name under which their routes find the door in `app.state`.
+    batches: Mapping[str, BatchOperation[Any, Any, Any]] = field(default_factory=dict)
     #: Anything else the routes find in `app.state`, by name.
     state: Mapping[str, Any] = field(default_factory=dict)
 
@@ -72,6 +76,8 @@ def create_app(parts: ServiceParts) -> FastAPI:
     app.state.clock = parts.clock
     app.state.signer = machinery.signer
     app.state.subscribers = machinery.subscribers
+    for name, operation in parts.batches.items():
+        setattr(app.state, name, open_door(database=machinery.database, operation=operation))
     for name, value in parts.state.items():
         setattr(app.state, name, value)
     install_problem_handlers(app)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
-from services.loyalty.operations.redemptions import Redeemed, redeem_points
+from services.loyalty.operations.redemptions import Redeemed, RedeemPoints
 from services.loyalty.store.redemptions import find_redemption
 from services.loyalty.store.tables import Redemption
 from shared.http.fields import (
@@ -19,10 +19,12 @@ from shared.http.fields import (
     ReplyModel,
     RequestModel,
 )
-from shared.http.writes import KeyedWrite, Reply
+from shared.http.hot import HotKeyedWrite, HotRoute
+from shared.http.writes import Reply
 from shared.kernel.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["points"])
+hot_router = APIRouter(prefix="/v1", tags=["points"], route_class=HotRoute)
 
 
 class RedemptionRequest(RequestModel):
@@ -58,7 +60,7 @@ class NewRedemptionReply(RedemptionReply):
     lots: list[LotPart]
 
 
-@router.post(
+@hot_router.post(
     "/members/{member_id}/points/redemptions",
     operation_id="redeem_points",
     status_code=201,
@@ -69,19 +71,16 @@ class NewRedemptionReply(RedemptionReply):
     },
 )
 async def redeem_points_route(
-    member_id: MemberId, body: RedemptionRequest, write: KeyedWrite
+    member_id: MemberId, body: RedemptionRequest, write: HotKeyedWrite, request: Request
 ) -> Response:
     """Spend points: those that lapse soonest first. All or nothing."""
-    return await write.run(
-        lambda tx: redeem_points(
-            tx,
-            member_id=member_id,
-            points=body.points,
-            purpose=body.purpose,
-            reference=body.reference,
-        ),
-        reply=_new,
+    command = RedeemPoints(
+        member_id=member_id,
+        points=body.points,
+        purpose=body.purpose,
+        reference=body.reference,
     )
+    return await write.run(request.app.state.redemptions, command, reply=_new)
 
 
 @router.get(

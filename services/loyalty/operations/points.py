@@ -10,26 +10,26 @@ from services.loyalty.store.accounts import LockedMember, LotChoice, lock_member
 from services.loyalty.store.books import save_members
 from services.loyalty.store.points import members_with_due_lots
 from shared.contracts.loyalty import PointsReleased
-from shared.db import Transaction
+from shared.db import Occasion, Transaction
 
 _MEMBERS_PER_STEP: Final = 200
 
 
-def stamp_of(transaction: Transaction) -> Stamp:
-    """When and for whom this transaction records."""
-    return Stamp(at=transaction.now, actor=transaction.actor)
+def stamp_of(occasion: Occasion) -> Stamp:
+    """When and for whom things are recorded."""
+    return Stamp(at=occasion.now, actor=occasion.actor)
 
 
-def settle(transaction: Transaction, member: LockedMember) -> LockedMember:
+def settle(occasion: Occasion, member: LockedMember) -> LockedMember:
     """Release the member's lots that are due, as every write does first.
 
     So a member can spend points from the very moment they are due, whether or not the job has
     come by.
     """
-    account = release_due(member.account, stamp=stamp_of(transaction))
+    account = release_due(member.account, stamp=stamp_of(occasion))
     for entry in account.entries[len(member.account.entries) :]:
         if entry.kind == "released":
-            transaction.record(
+            occasion.record(
                 PointsReleased(
                     member_id=member.id,
                     points=entry.points,

@@ -1,17 +1,33 @@
-"""Redemptions: points spent at once."""
+"""Redemptions: points spent at once. Hot, so decided in batches."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.lots import Allocation, Cause
+from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.domain.points import redeem, taken_by
-from services.loyalty.operations.points import lock_settled, stamp_of
-from services.loyalty.store.books import save_members
-from services.loyalty.store.redemptions import add_redemption
+from services.loyalty.operations.points import settle, stamp_of
+from services.loyalty.store.accounts import LockedMember
+from services.loyalty.store.readings import MemberReader
+from services.loyalty.store.redemptions import save_redemptions
 from services.loyalty.store.tables import Redemption
+from shared.batches import Saving
 from shared.contracts.loyalty import PointsRedeemed
-from shared.db import Transaction
+from shared.db import Occasion
 from shared.kernel.ids import new_id
+from shared.lanes import Connection
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedeemPoints:
+    """Points to be spent, and on what."""
+
+    member_id: str
+    points: int
+    purpose: str
+    reference: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,42 +39,82 @@ class Redeemed:
     lots: tuple[Allocation, ...]
 
 
-async def redeem_points(
-    transaction: Transaction, *, member_id: str, points: int, purpose: str, reference: str
-) -> Redeemed:
-    """Spend available points. Raises MemberNotFound, MemberMerged and InsufficientPoints.
+@dataclass(kw_only=True)
+class Redeeming:
+    """The members of a batch as they are by now, and what was spent."""
 
-    Four statements; the door adds five round trips (begin, key, reply, events, commit).
-    """
-    member = (await lock_settled(transaction, member_id=member_id, lots="open")).active()
-    redemption = Redemption(
-        id=new_id("rdm", at=transaction.now),
-        member_id=member_id,
-        state="redeemed",
-        points=points,
-        purpose=purpose,
-        reference=reference,
-        created_at=transaction.now,
-        closed_at=transaction.now,
-    )
-    cause = Cause(kind="redemption", id=redemption.id)
-    account = redeem(
-        member.account,
-        points=points,
-        cause=cause,
-        programme_version=member.programme.version,
-        stamp=stamp_of(transaction),
-    )
-    await save_members(transaction.session, [member.with_account(account)])
-    add_redemption(transaction.session, redemption)
-    transaction.record(
-        PointsRedeemed(
-            member_id=member_id, redemption_id=redemption.id, points=points, purpose=purpose
-        ),
-        subject=member_id,
-    )
-    return Redeemed(
-        redemption=redemption,
-        balances=account.balances,
-        lots=tuple(taken_by(account, cause=cause)),
-    )
+    members: dict[str, LockedMember]
+    changed: set[str] = field(default_factory=set)
+    redemptions: list[Redemption] = field(default_factory=list)
+
+
+class Redemptions:
+    """The batch operation: two round trips and one commit for any number of redemptions."""
+
+    def __init__(self, reader: MemberReader) -> None:
+        self._reader = reader
+
+    def subject(self, command: RedeemPoints) -> str:
+        """The member who spends."""
+        return command.member_id
+
+    async def load(
+        self,
+        connection: Connection,
+        commands: Sequence[RedeemPoints],
+        *,
+        now: datetime,
+        careful: bool,
+    ) -> Redeeming:
+        """Read the members with the lots that will pay."""
+        spending: dict[str, int] = {}
+        for one in commands:
+            spending[one.member_id] = spending.get(one.member_id, 0) + one.points
+        members = await self._reader.read(connection, spending=spending, now=now, locked=careful)
+        return Redeeming(members=members)
+
+    def decide(self, state: Redeeming, command: RedeemPoints, occasion: Occasion) -> Redeemed:
+        """Spend available points. Raises MemberNotFound, MemberMerged and InsufficientPoints."""
+        found = state.members.get(command.member_id)
+        if found is None:
+            raise MemberNotFound
+        member = settle(occasion, found.active())
+        redemption = Redemption(
+            id=new_id("rdm", at=occasion.now),
+            member_id=member.id,
+            state="redeemed",
+            points=command.points,
+            purpose=command.purpose,
+            reference=command.reference,
+            created_at=occasion.now,
+            closed_at=occasion.now,
+        )
+        cause = Cause(kind="redemption", id=redemption.id)
+        account = redeem(
+            member.account,
+            points=command.points,
+            cause=cause,
+            programme_version=member.programme.version,
+            stamp=stamp_of(occasion),
+        )
+        redeemed = PointsRedeemed(
+            member_id=member.id,
+            redemption_id=redemption.id,
+            points=command.points,
+            purpose=command.purpose,
+        )
+        occasion.record(redeemed, subject=member.id)
+        state.members[member.id] = member.with_account(account)
+        state.changed.add(member.id)
+        state.redemptions.append(redemption)
+        lots = tuple(taken_by(account, cause=cause))
+        return Redeemed(redemption=redemption, balances=account.balances, lots=lots)
+
+    async def save(self, connection: Connection, state: Redeeming, saving: Saving) -> None:
+        """Write what was spent, with its replies and events."""
+        await save_redemptions(
+            connection,
+            members=[state.members[member_id] for member_id in sorted(state.changed)],
+            redemptions=state.redemptions,
+            saving=saving,
+        )

@@ -8,7 +8,7 @@ at once would read them as they were before it began to wait.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import Row, text
@@ -25,8 +25,10 @@ from shared.sql import execute
 #: Which lots to load: those that have become due, or all that still hold points.
 LotChoice = Literal["due", "open"]
 
+_ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _LOCK: Final = """
-    select accounts.*, programme.version, programme.rules
+    select accounts.*, programme.version as programme_version, programme.rules
     from accounts cross join {programme} as programme
     where accounts.member_id = any(:member_ids)
     order by accounts.member_id
@@ -40,7 +42,7 @@ _LOAD: Final = text(
     select members.id as member_id, members.state as member_state, members.merged_into,
       (select coalesce(sum(growth), 0)::bigint from growth_entries
        where growth_entries.member_id = members.id
-         and (cast(:window_start as timestamptz) is null or occurred_at >= :window_start)
+         and occurred_at >= :window_start
       ) as growth,
       lots.id as lot_id, lots.cause_kind, lots.cause_id, lots.state, lots.points, lots.remaining,
       lots.available_at, lots.expires_at, lots.programme_version, lots.created_at
@@ -62,6 +64,10 @@ class LockedMember:
     account: Account
     standing: Standing
     programme: Programme
+    #: From when on the growth of the standing was counted.
+    growth_since: datetime | None = None
+    #: Which state of the account was read; None when the row is held, so that it cannot change.
+    version: int | None = None
 
     @property
     def id(self) -> str:
@@ -75,6 +81,10 @@ class LockedMember:
         if self.state != "active":
             raise MemberNotFound
         return self
+
+    def without_version(self) -> "LockedMember":
+        """The member, for whoever holds the account and need not compare."""
+        return self if self.version is None else replace(self, version=None)
 
     def with_account(self, account: Account) -> "LockedMember":
         """The member with other books."""
@@ -102,7 +112,8 @@ async def lock_members(
     accounts = locked.all()
     if not accounts:
         return {}
-    programme = read_programme(accounts[0].version, accounts[0].rules)
+    programme = read_programme(accounts[0].programme_version, accounts[0].rules)
+    since = counted_since(programme, now=now)
     loaded = await execute(
         session,
         _LOAD,
@@ -110,15 +121,21 @@ async def lock_members(
             "member_ids": [row.member_id for row in accounts],
             "now": now,
             "all_open": lots == "open",
-            "window_start": growth_window_start(programme, now=now),
+            "window_start": since,
         },
     )
     rows: dict[str, list[Row[Any]]] = {}
     for row in loaded:
         rows.setdefault(row.member_id, []).append(row)
     return {
-        row.member_id: _locked(row, rows[row.member_id], programme=programme) for row in accounts
+        row.member_id: _locked(row, rows[row.member_id], programme=programme, since=since)
+        for row in accounts
     }
+
+
+def counted_since(programme: Programme, *, now: datetime) -> datetime:
+    """From when on growth is counted at present; a programme without a window counts all."""
+    return growth_window_start(programme, now=now) or _ALWAYS
 
 
 async def lock_member(
@@ -131,7 +148,13 @@ async def lock_member(
     return found[member_id]
 
 
-def _locked(account: Row[Any], rows: Sequence[Row[Any]], *, programme: Programme) -> LockedMember:
+def _locked(
+    account: Row[Any],
+    rows: Sequence[Row[Any]],
+    *,
+    programme: Programme,
+    since: datetime,
+) -> LockedMember:
     lots = [_lot(row) for row in rows if row.lot_id is not None]
     return LockedMember(
         state=rows[0].member_state,
@@ -156,6 +179,7 @@ def _locked(account: Row[Any], rows: Sequence[Row[Any]], *, programme: Programme
             growth=rows[0].growth,
         ),
         programme=programme,
+        growth_since=since,
     )
 
 

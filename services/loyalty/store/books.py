@@ -1,19 +1,30 @@
 """Saving what decisions did to members' books: one statement, whatever the number of members."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import text
+import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.ledger import Entry
 from services.loyalty.domain.lots import Allocation, Lot
 from services.loyalty.store.accounts import LockedMember
-from shared.sql import execute
+from services.loyalty.store.writing import (
+    Column,
+    Placeholders,
+    Rows,
+    inserting,
+    keeping,
+    telling,
+    unnested,
+)
+from shared.batches import Saving, Stale
+from shared.idempotency import kept_rows
+from shared.lanes import Connection
+from shared.outbox import event_rows
 
 T = TypeVar("T")
-#: Column, its PostgreSQL type, and where its value is found.
-Column = tuple[str, str, Callable[[T], Any]]
+_STALE: Final = "HT001"
 
 _ACCOUNTS: Final[Sequence[Column[LockedMember]]] = [
     ("member_id", "text", lambda one: one.id),
@@ -28,6 +39,8 @@ _ACCOUNTS: Final[Sequence[Column[LockedMember]]] = [
     ("tier_valid_until", "timestamptz", lambda one: one.standing.valid_until),
     ("entry_seq", "bigint", lambda one: one.account.seq),
     ("entry_hash", "bytea", lambda one: one.account.hash),
+    ("growth_since", "timestamptz", lambda one: one.growth_since),
+    ("version", "bigint", lambda one: one.version),
 ]
 _ENTRIES: Final[Sequence[Column[Entry]]] = [
     ("member_id", "text", lambda one: one.member_id),
@@ -71,42 +84,105 @@ _ALLOCATIONS: Final[Sequence[Column[tuple[Entry, Allocation]]]] = [
 ]
 
 
-def _names(columns: Sequence[Column[Any]]) -> str:
-    return ", ".join(name for name, _, _ in columns)
-
-
-def _unnest(table: str, columns: Sequence[Column[Any]]) -> str:
-    arrays = ", ".join(f"cast(:{table}_{name} as {kind}[])" for name, kind, _ in columns)
-    return f"unnest({arrays}) as given({_names(columns)})"
-
-
-def _insert(table: str, columns: Sequence[Column[Any]]) -> str:
-    names = _names(columns)
-    return f"insert into {table} ({names}) select {names} from {_unnest(table, columns)}"  # noqa: S608
-
-
-_SAVE: Final = text(
-    f"""
-    with entries as ({_insert("point_entries", _ENTRIES)}),
-    lots as (
-      {_insert("point_lots", _LOTS)}
-      on conflict (member_id, id) do update set state = excluded.state,
-        remaining = excluded.remaining, available_at = excluded.available_at,
-        expires_at = excluded.expires_at
+_BOOKS: Final[Sequence[Rows[Any]]] = [
+    Rows(table="point_entries", columns=_ENTRIES),
+    Rows(
+        table="point_lots",
+        columns=_LOTS,
+        conflict="""on conflict (member_id, id) do update set state = excluded.state,
+          remaining = excluded.remaining, available_at = excluded.available_at,
+          expires_at = excluded.expires_at""",
     ),
-    allocations as ({_insert("lot_allocations", _ALLOCATIONS)})
-    update accounts set available = given.available, pending = given.pending, held = given.held,
-      debt = given.debt, growth = given.growth, tier_code = given.tier_code,
-      tier_floor = given.tier_floor, tier_since = given.tier_since,
-      tier_valid_until = given.tier_valid_until, entry_seq = given.entry_seq,
-      entry_hash = given.entry_hash
-    from {_unnest("accounts", _ACCOUNTS)} where accounts.member_id = given.member_id
-    """  # noqa: S608 - constants of this file
-)
+    Rows(table="lot_allocations", columns=_ALLOCATIONS),
+]
+#: `version` is what the decision was made on; whoever held the row while deciding gives none.
+_MOVE: Final = """
+    moved as (
+      update accounts set {sets}, version = accounts.version + 1
+      from {given}
+      where accounts.member_id = given.member_id {after}
+        and (given.version is null or given.version = accounts.version)
+      returning 1
+    )
+"""
+
+
+def _moving(placeholders: Placeholders, *, after: str = "") -> str:
+    names = [name for name, _, _ in _ACCOUNTS if name not in ("member_id", "version")]
+    sets = ", ".join(f"{name} = given.{name}" for name in names)
+    return _MOVE.format(sets=sets, given=unnested(placeholders, _ACCOUNTS), after=after)
+
+
+def _save_statement() -> str:
+    placeholders = Placeholders()
+    parts = [_moving(placeholders), *(inserting(placeholders, rows) for rows in _BOOKS)]
+    return f"with {', '.join(parts)} select"
+
+
+_SAVE: Final = _save_statement()
 
 
 async def save_members(session: AsyncSession, members: Sequence[LockedMember]) -> None:
-    """Write balances, tiers, new entries, changed lots and allocations, in one statement."""
+    """Write balances, tiers, new entries, changed lots and allocations, in one statement.
+
+    The caller holds the members' accounts.
+    """
+    connection = await session.connection()
+    held = [one.without_version() for one in members]
+    await connection.exec_driver_sql(_SAVE, tuple(_arguments(held)))
+
+
+class BatchStatement:
+    """What a batch of hot requests writes: replies, books, events, and rows of its own tables.
+
+    It fails as a whole when an account is not as it was when it was read. Locks are taken in the
+    order of every write: keys, accounts by their id, events' subjects.
+    """
+
+    def __init__(self, *own: Rows[Any]) -> None:
+        self._own = own
+        placeholders = Placeholders()
+        kept_first = "and (select count(*) from kept) >= 0"
+        parts = [
+            keeping(placeholders),
+            _moving(placeholders, after=kept_first),
+            *(inserting(placeholders, rows) for rows in (*_BOOKS, *own)),
+            telling(placeholders),
+        ]
+        done = "(select count(*) from kept) + (select count(*) from moved)"
+        wanted = placeholders.one("bigint")
+        self._sql = f"with {', '.join(parts)} select refuse_stale({done}, {wanted})"
+
+    async def run(
+        self,
+        connection: Connection,
+        members: Sequence[LockedMember],
+        own: Sequence[Sequence[Any]],
+        *,
+        saving: Saving,
+    ) -> None:
+        """Write. `own` are the rows of each table of its own. Raises Stale."""
+        ordered = sorted(members, key=lambda one: one.id)
+        arguments = [
+            *kept_rows(saving.replies, now=saving.now),
+            *_arguments(ordered),
+            *(
+                column
+                for rows, values in zip(self._own, own, strict=True)
+                for column in rows.arguments(values)
+            ),
+            *event_rows(saving.events, occurred_at=saving.now),
+            len(saving.replies) + len(ordered),
+        ]
+        try:
+            await connection.fetch(self._sql, *arguments)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == _STALE:
+                raise Stale from None
+            raise
+
+
+def _arguments(members: Sequence[LockedMember]) -> list[list[Any]]:
     entries = [entry for one in members for entry in one.account.entries]
     lots = [
         (one.id, one.account.lots[lot_id])
@@ -114,18 +190,11 @@ async def save_members(session: AsyncSession, members: Sequence[LockedMember]) -
         for lot_id in sorted(one.account.touched)
     ]
     allocations = [(entry, part) for entry in entries for part in entry.allocations]
-    await execute(
-        session,
-        _SAVE,
-        {
-            **_arrays("accounts", _ACCOUNTS, members),
-            **_arrays("point_entries", _ENTRIES, entries),
-            **_arrays("point_lots", _LOTS, lots),
-            **_arrays("lot_allocations", _ALLOCATIONS, allocations),
-        },
+    books: list[tuple[Rows[Any], Sequence[Any]]] = list(
+        zip(_BOOKS, (entries, lots, allocations), strict=True)
     )
-
-
-def _arrays(table: str, columns: Sequence[Column[T]], rows: Iterable[T]) -> dict[str, list[Any]]:
-    kept = list(rows)
-    return {f"{table}_{name}": [value(row) for row in kept] for name, _, value in columns}
+    accounts: list[list[Any]] = [[value(one) for one in members] for _, _, value in _ACCOUNTS]
+    return [
+        *accounts,
+        *(column for rows, values in books for column in rows.arguments(values)),
+    ]

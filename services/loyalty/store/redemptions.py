@@ -1,13 +1,46 @@
 """Redemptions: points spent, and for what."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.loyalty.store.accounts import LockedMember
+from services.loyalty.store.books import BatchStatement
 from services.loyalty.store.tables import Redemption
+from services.loyalty.store.writing import Rows
+from shared.batches import Saving
+from shared.lanes import Connection
 from shared.sql import execute
+
+_ROWS: Final[Rows[Redemption]] = Rows(
+    table="redemptions",
+    columns=[
+        ("id", "text", lambda one: one.id),
+        ("member_id", "text", lambda one: one.member_id),
+        ("state", "text", lambda one: one.state),
+        ("points", "bigint", lambda one: one.points),
+        ("purpose", "text", lambda one: one.purpose),
+        ("reference", "text", lambda one: one.reference),
+        ("created_at", "timestamptz", lambda one: one.created_at),
+        ("closed_at", "timestamptz", lambda one: one.closed_at),
+    ],
+)
+_SAVE: Final = BatchStatement(_ROWS)
+
+
+async def save_redemptions(
+    connection: Connection,
+    *,
+    members: Sequence[LockedMember],
+    redemptions: Sequence[Redemption],
+    saving: Saving,
+) -> None:
+    """Write a batch of redemptions with all that belongs to them. Raises Stale."""
+    await _SAVE.run(connection, members, [redemptions], saving=saving)
 
 
 def add_redemption(session: AsyncSession, redemption: Redemption) -> None:

@@ -19,7 +19,7 @@ from shared.sql import execute
 # is settled in Python, where due points repay debt before they are anybody's to lose.
 _WALLET: Final = text(
     f"""
-    select accounts.*, programme.version, programme.rules,
+    select accounts.*, programme.version as programme_version, programme.rules,
       (select coalesce(sum(growth), 0)::bigint from growth_entries
        where growth_entries.member_id = accounts.member_id
          and ({GROWTH_WINDOW_START} is null or occurred_at >= {GROWTH_WINDOW_START})
@@ -84,7 +84,7 @@ def _wallet(row: Row[Any]) -> Wallet:
             valid_until=row.tier_valid_until,
             growth=row.growth_now,
         ),
-        programme=read_programme(row.version, row.rules),
+        programme=read_programme(row.programme_version, row.rules),
         usable_vouchers=row.usable_vouchers,
     )
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from tests.support.service import ServiceUnderTest
+from tests.support.service import ServiceUnderTest, Starter
 from tests.support.waiting import until
 
 T = TypeVar("T")
@@ -27,6 +27,18 @@ _WAITING = """
 def order_lock(order_id: str) -> str:
     """The lock on an order's id."""
     return f"select pg_advisory_xact_lock(hashtextextended('{order_id}', 42))"
+
+
+async def replicas_of(
+    loyalty: ServiceUnderTest, start: Starter, *, count: int
+) -> list[ServiceUnderTest]:
+    """More processes' worth of the same service, on the same database; itself among them.
+
+    One process serves all that arrive together in one transaction, so a race needs several.
+    """
+    url = loyalty.database.engine.url.render_as_string(hide_password=False)
+    more = [await start("loyalty", clock=loyalty.clock, database_url=url) for _ in range(count - 1)]
+    return [loyalty, *more]
 
 
 async def race(

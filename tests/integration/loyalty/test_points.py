@@ -20,7 +20,7 @@ from tests.integration.loyalty.people import (
     types_of_events,
     wallet_of,
 )
-from tests.integration.loyalty.racing import ACCOUNTS, race
+from tests.integration.loyalty.racing import ACCOUNTS, race, replicas_of
 from tests.support.service import ServiceUnderTest, Starter
 
 NOTHING = {"available": 0, "pending": 0, "held": 0, "debt": 0}
@@ -149,12 +149,13 @@ async def test_a_redemption_needs_a_key_and_a_member(loyalty: ServiceUnderTest) 
 
 
 async def test_of_100_simultaneous_redemptions_of_a_balance_for_one_exactly_one_succeeds(
-    loyalty: ServiceUnderTest,
+    loyalty: ServiceUnderTest, start: Starter
 ) -> None:
     member_id = await spendable(loyalty, points=100)
+    replicas = await replicas_of(loyalty, start, count=4)
 
-    calls = [redeem(loyalty, member_id, points=100) for _ in range(100)]
-    replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
+    calls = [redeem(replicas[n % 4], member_id, points=100) for n in range(100)]
+    replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=4)
 
     assert sorted(reply.status_code for reply in replies) == [201] + [409] * 99
     assert {r.json()["code"] for r in replies if r.status_code == 409} == {"insufficient_points"}
@@ -165,12 +166,13 @@ async def test_of_100_simultaneous_redemptions_of_a_balance_for_one_exactly_one_
 
 
 async def test_the_same_key_100_times_at_once_has_one_effect_and_100_equal_replies(
-    loyalty: ServiceUnderTest,
+    loyalty: ServiceUnderTest, start: Starter
 ) -> None:
     member_id = await spendable(loyalty, points=1000)
+    replicas = await replicas_of(loyalty, start, count=4)
 
-    calls = [redeem(loyalty, member_id, points=1, key="checkout-1") for _ in range(100)]
-    replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
+    calls = [redeem(replicas[n % 4], member_id, points=1, key="checkout-1") for n in range(100)]
+    replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=4)
 
     assert {reply.status_code for reply in replies} == {201}
     assert len({reply.content for reply in replies}) == 1

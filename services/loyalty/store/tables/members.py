@@ -3,7 +3,15 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field
 
 from services.loyalty.store.tables.base import Table, amount, document, moment, words
@@ -84,6 +92,12 @@ class Account(Table, table=True):
     tier_floor: str = words()
     tier_since: datetime = moment()
     tier_valid_until: datetime | None = moment(null=True)
+    #: From when on `growth` was counted: the beginning of the window then.
+    growth_since: datetime | None = moment(null=True)
+    #: Goes up with every change of the row or of what it guards.
+    version: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")}
+    )
     #: Number and hash of the member's last ledger entry.
     entry_seq: int = amount(0)
     entry_hash: bytes | None = Field(default=None, sa_type=LargeBinary)

@@ -76,6 +76,8 @@ class PointLot(Table, table=True):
             "point_lots_spendable",
             "member_id",
             "expires_at",
+            "created_at",
+            "id",
             postgresql_where=text("state = 'available' and remaining > 0"),
         ),
         Index(

@@ -1,0 +1,174 @@
+"""Members as batches of hot requests read them: many in one statement, locked or not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from services.loyalty.domain.ledger import Account, Balances
+from services.loyalty.domain.lots import Cause, Lot
+from services.loyalty.domain.programme import Programme, read_programme
+from services.loyalty.domain.tiers import Standing
+from services.loyalty.store.accounts import LockedMember, counted_since
+from shared.lanes import Connection
+
+#: How many spendable lots are read at first; they suffice unless a member spends crumbs.
+LOTS_AT_FIRST: Final = 64
+_ALL: Final = 2**31 - 1
+
+_LOCK: Final = """
+    select 1 from accounts where member_id = any($1::text[]) order by member_id for update
+"""
+# Spendable lots come in the order of their use, which is the order of their index.
+_READ: Final = """
+    select accounts.*, members.state as member_state, members.merged_into,
+      programme.programme_version, lots.*
+    from accounts
+    join members on members.id = accounts.member_id
+    cross join (
+      select version from programme_versions where published_at <= $2
+      order by version desc limit 1
+    ) as programme(programme_version)
+    left join lateral (
+      (select id, cause_kind, cause_id, state, points, remaining, available_at, expires_at,
+         programme_version as lot_programme_version, created_at
+       from point_lots
+       where member_id = accounts.member_id and state = 'pending' and available_at <= $2
+         and remaining > 0)
+      union all
+      (select id, cause_kind, cause_id, state, points, remaining, available_at, expires_at,
+         programme_version, created_at
+       from point_lots
+       where member_id = accounts.member_id and state = 'available' and remaining > 0
+       order by expires_at, created_at, id limit $3)
+    ) as lots on true
+    where accounts.member_id = any($1::text[])
+"""
+_PROGRAMME: Final = "select rules::text from programme_versions where version = $1"
+_GROWTH: Final = """
+    select member_id, coalesce(sum(growth), 0)::bigint as growth
+    from growth_entries
+    where member_id = any($1::text[]) and occurred_at >= $2
+    group by member_id
+"""
+
+
+class MemberReader:
+    """Reads members in batches. Remembers the programme's versions, which never change."""
+
+    def __init__(self) -> None:
+        self._programmes: dict[int, Programme] = {}
+
+    async def read(
+        self,
+        connection: Connection,
+        *,
+        spending: Mapping[str, int],
+        now: datetime,
+        locked: bool,
+        growth: bool = False,
+    ) -> dict[str, LockedMember]:
+        """Members by id, with the lots that are due and those that pay what each will spend.
+
+        `spending` has each member's points to be spent, 0 where none are. Unknown ids are missing.
+        With `locked` the accounts are locked first, in order of their ids, until the transaction
+        ends. With `growth` the standing's growth is that of the present window.
+        """
+        ids = list(spending)
+        if locked:
+            await connection.fetch(_LOCK, ids)
+        limit = LOTS_AT_FIRST if any(spending.values()) else 0
+        members = await self._members(connection, ids, now=now, limit=limit)
+        if any(_short(one, spending[one.id]) for one in members.values()):
+            members = await self._members(connection, ids, now=now, limit=_ALL)
+        return await _with_growth(connection, members, now=now) if growth else members
+
+    async def _members(
+        self, connection: Connection, ids: Sequence[str], *, now: datetime, limit: int
+    ) -> dict[str, LockedMember]:
+        rows: dict[str, list[Any]] = {}
+        for row in await connection.fetch(_READ, ids, now, limit):
+            rows.setdefault(row["member_id"], []).append(row)
+        found = {}
+        for member_id, own in rows.items():
+            programme = await self._programme(connection, own[0]["programme_version"])
+            found[member_id] = _member(own, programme=programme)
+        return found
+
+    async def _programme(self, connection: Connection, version: int) -> Programme:
+        known = self._programmes.get(version)
+        if known is None:
+            rules = await connection.fetchval(_PROGRAMME, version)
+            known = self._programmes[version] = read_programme(version, rules)
+        return known
+
+
+async def _with_growth(
+    connection: Connection, members: dict[str, LockedMember], *, now: datetime
+) -> dict[str, LockedMember]:
+    """Growth counted anew for those whose window has moved on, which is once a day."""
+    # One programme is in force for all of them, so one window.
+    programme = next((one.programme for one in members.values()), None)
+    start = counted_since(programme, now=now) if programme is not None else now
+    moved = [one for one in members.values() if one.growth_since != start]
+    if not moved:
+        return members
+    sums = {
+        row["member_id"]: row["growth"]
+        for row in await connection.fetch(_GROWTH, [one.id for one in moved], start)
+    }
+    for one in moved:
+        standing = replace(one.standing, growth=sums.get(one.id, 0))
+        members[one.id] = replace(one, standing=standing, growth_since=start)
+    return members
+
+
+def _short(member: LockedMember, spending: int) -> bool:
+    """Whether more will be spent than the lots that were read hold, though the member has it."""
+    read = sum(lot.remaining for lot in member.account.lots.values() if lot.state == "available")
+    return read < min(spending, member.account.balances.available)
+
+
+def _member(rows: Sequence[Any], *, programme: Programme) -> LockedMember:
+    row = rows[0]
+    lots = {one["id"]: _lot(one) for one in rows if one["id"] is not None}
+    return LockedMember(
+        state=row["member_state"],
+        merged_into=row["merged_into"],
+        account=Account(
+            member_id=row["member_id"],
+            balances=Balances(
+                available=row["available"],
+                pending=row["pending"],
+                held=row["held"],
+                debt=row["debt"],
+            ),
+            seq=row["entry_seq"],
+            hash=row["entry_hash"],
+            lots=lots,
+        ),
+        standing=Standing(
+            tier_code=row["tier_code"],
+            floor_code=row["tier_floor"],
+            since=row["tier_since"],
+            valid_until=row["tier_valid_until"],
+            growth=row["growth"],
+        ),
+        programme=programme,
+        growth_since=row["growth_since"],
+        version=row["version"],
+    )
+
+
+def _lot(row: Any) -> Lot:
+    return Lot(
+        id=row["id"],
+        cause=Cause(kind=row["cause_kind"], id=row["cause_id"]),
+        state=row["state"],
+        points=row["points"],
+        remaining=row["remaining"],
+        available_at=row["available_at"],
+        expires_at=row["expires_at"],
+        programme_version=row["lot_programme_version"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,236 @@
+"""Running the batches of a hot operation: the quick way, the careful way, one by one."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar
+
+import asyncpg
+
+from shared.batches import Answered, BatchOperation, NeedsCare, Saving, Stale, Submission
+from shared.batching import Busy
+from shared.db import Database, Occasion
+from shared.idempotency import (
+    IdempotencyInFlight,
+    IdempotencyKeyReused,
+    Stored,
+    claim_keys,
+    find_replies,
+)
+from shared.kernel.errors import Refusal, RefusalKind
+from shared.lanes import Connection
+from shared.outbox import NewEvent
+from shared.telemetry import BATCHED
+
+_ATTEMPTS: Final = 3
+_KEPT_REFUSALS: Final = (RefusalKind.conflict, RefusalKind.not_found)
+
+Command = TypeVar("Command")
+State = TypeVar("State")
+Result = TypeVar("Result")
+
+
+class BatchRunner(Generic[Command, State, Result]):
+    """Runs the batches of one operation."""
+
+    def __init__(
+        self, *, database: Database, operation: BatchOperation[Command, State, Result]
+    ) -> None:
+        self._database = database
+        self._operation = operation
+        self._name = type(operation).__name__.lower()
+
+    async def run(self, batch: Sequence[Submission[Command, Result]]) -> None:
+        """Give every submission its outcome."""
+        keys = {(one.claim.scope, one.claim.key) for one in batch}
+        if len(keys) == len(batch):
+            try:
+                await self._quickly(batch)
+            except (Stale, NeedsCare):
+                pass
+            except asyncpg.PostgresError as error:
+                if _is_away(error):
+                    raise
+            else:
+                return
+        await self._carefully(batch)
+
+    async def _quickly(self, batch: Sequence[Submission[Command, Result]]) -> None:
+        now = self._database.clock.now()
+        commands = [one.command for one in batch]
+        async with self._database.lanes.take() as connection:
+            state = await self._operation.load(connection, commands, now=now, careful=False)
+            outcomes = await self._decide_and_save(connection, state, batch, now=now)
+        BATCHED.labels(self._name, "quick").inc(len(batch))
+        self._tell(outcomes)
+
+    async def _carefully(self, batch: Sequence[Submission[Command, Result]]) -> None:
+        """All together, or one by one if that is refused as a whole."""
+        if len(batch) == 1:
+            await self._alone(batch[0])
+            return
+        try:
+            await self._locked(batch)
+        except Stale:
+            pass
+        except asyncpg.PostgresError as error:
+            if _is_away(error):
+                raise
+        else:
+            return
+        for one in batch:
+            if not one.outcome.done():
+                await self._alone(one)
+
+    async def _alone(self, one: Submission[Command, Result]) -> None:
+        """One request by itself: a few attempts against races, then it is told what is wrong."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await self._locked([one])
+            except Exception as trouble:
+                curable = isinstance(trouble, Stale | _CONTENTION)
+                if attempt == _ATTEMPTS or not curable:
+                    one.outcome.set_exception(Busy() if isinstance(trouble, Stale) else trouble)
+                    return
+                await asyncio.sleep(0.01 * attempt)
+            else:
+                return
+
+    async def _locked(self, batch: Sequence[Submission[Command, Result]]) -> None:
+        now = self._database.clock.now()
+        async with self._database.lanes.take() as connection, connection.transaction():
+            fresh = await self._claimed(connection, batch, now=now)
+            if not fresh:
+                return
+            commands = [one.command for one in fresh]
+            state = await self._operation.load(connection, commands, now=now, careful=True)
+            outcomes = await self._decide_and_save(connection, state, fresh, now=now)
+            if outcomes.refused:
+                # Their keys must not stay claimed: by itself, each undoes its own attempt.
+                if len(batch) == 1:
+                    raise outcomes.refused[0][1]
+                raise Stale
+        BATCHED.labels(self._name, "careful" if len(batch) > 1 else "alone").inc(len(batch))
+        self._tell(outcomes)
+
+    async def _claimed(
+        self,
+        connection: Connection,
+        batch: Sequence[Submission[Command, Result]],
+        *,
+        now: datetime,
+    ) -> "list[Submission[Command, Result]]":
+        """Those whose keys are new; the others get their first reply, or what is wrong."""
+        firsts: dict[tuple[str, str], Submission[Command, Result]] = {}
+        for one in batch:
+            firsts.setdefault((one.claim.scope, one.claim.key), one)
+        try:
+            ours = await claim_keys(
+                connection, [firsts[key].claim for key in sorted(firsts)], now=now
+            )
+        except asyncpg.LockNotAvailableError:
+            if len(batch) == 1:
+                raise IdempotencyInFlight from None
+            raise
+        others = [one for key, one in firsts.items() if key not in ours]
+        if others:
+            known = await find_replies(connection, [one.claim for one in others])
+            for one in others:
+                _replay(one, known)
+        fresh = [one for key, one in firsts.items() if key in ours]
+        twins = [one for one in batch if firsts[(one.claim.scope, one.claim.key)] is not one]
+        if twins:
+            raise Stale  # two with one key in one batch: one by one
+        return fresh
+
+    async def _decide_and_save(
+        self,
+        connection: Connection,
+        state: State,
+        batch: Sequence[Submission[Command, Result]],
+        *,
+        now: datetime,
+    ) -> "_Outcomes[Command, Result]":
+        outcomes: _Outcomes[Command, Result] = _Outcomes()
+        for one in batch:
+            one.context.run(self._decide, state, one, outcomes, now)
+        saving = Saving(
+            replies=[(one.claim, stored) for one, stored in outcomes.kept],
+            events=outcomes.events,
+            now=now,
+        )
+        if saving.replies:
+            await self._operation.save(connection, state, saving)
+        return outcomes
+
+    def _decide(
+        self,
+        state: State,
+        one: Submission[Command, Result],
+        outcomes: "_Outcomes[Command, Result]",
+        now: datetime,
+    ) -> None:
+        occasion = Occasion(now=now, actor=one.actor)
+        try:
+            result = self._operation.decide(state, one.command, occasion)
+        except Refusal as refusal:
+            if refusal.kind in _KEPT_REFUSALS:
+                outcomes.kept.append((one, one.refusal(refusal)))
+            else:
+                outcomes.refused.append((one, refusal))
+            return
+        except (NeedsCare, Stale):
+            raise
+        except Exception as fault:
+            # A defect that one request runs into is that request's alone.
+            outcomes.refused.append((one, fault))
+            return
+        outcomes.kept.append((one, one.reply(result)))
+        outcomes.events += occasion.events
+
+    def _tell(self, outcomes: "_Outcomes[Command, Result]") -> None:
+        if outcomes.events:
+            self._database.on_events()
+        for one, stored in outcomes.kept:
+            if not one.outcome.done():
+                one.outcome.set_result(Answered(stored=stored))
+        for one, refusal in outcomes.refused:
+            if not one.outcome.done():
+                one.outcome.set_exception(refusal)
+
+
+@dataclass(kw_only=True)
+class _Outcomes(Generic[Command, Result]):
+    kept: list[tuple[Submission[Command, Result], Stored]] = field(default_factory=list)
+    refused: list[tuple[Submission[Command, Result], Exception]] = field(default_factory=list)
+    events: list[NewEvent] = field(default_factory=list)
+
+
+def _replay(one: Submission[Any, Any], known: dict[tuple[str, str], tuple[bytes, Stored]]) -> None:
+    if one.outcome.done():
+        return
+    found = known.get((one.claim.scope, one.claim.key))
+    if found is None:
+        one.outcome.set_exception(IdempotencyInFlight())
+    elif found[0] != one.claim.fingerprint:
+        one.outcome.set_exception(IdempotencyKeyReused())
+    else:
+        one.outcome.set_result(Answered(stored=found[1], replayed=True))
+
+
+def _is_away(error: asyncpg.PostgresError) -> bool:
+    """The server or its connection fails, so nobody would fare better alone."""
+    state = error.sqlstate or "08000"
+    return state[:2] in {"08", "53", "58"} or (state[:2] == "57" and state != _CANCELLED)
+
+
+_CANCELLED: Final = "57014"
+
+#: What another transaction may have caused, and another attempt may cure.
+_CONTENTION: Final = (
+    asyncpg.UniqueViolationError
+    | asyncpg.DeadlockDetectedError
+    | asyncpg.SerializationError
+    | asyncpg.LockNotAvailableError
+)
