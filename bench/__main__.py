@@ -9,12 +9,11 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bench.failures import RunFailed
 from bench.measuring import Measured, measure
 from bench.parts import PARTS
-from bench.pgbench import PgbenchFailed
 from bench.site import filled, set_up
 from bench.table import save, table
-from bench.variants import RunFailed
 from bench.world import World
 from deploy.local.failures import CannotRun
 
@@ -51,7 +50,7 @@ def main() -> None:
     options = options_of(sys.argv[1:])
     try:
         asyncio.run(_stoppable(options))
-    except (CannotRun, RunFailed, PgbenchFailed) as failure:
+    except (CannotRun, RunFailed) as failure:
         sys.exit(f"{failure}")
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from bench.counters import Counted, Counters
+from bench.failures import RunFailed
 from bench.figures import Spread, ratios, spread
 from bench.parts import Part
-from bench.variants import Sample
+from bench.variants import Sample, Variant
 
-_COUNTING_S = 1.0
+_COUNTING_S: Final = 1.0
+_ATTEMPTS: Final = 3
 Tell = Callable[[str], None]
 
 
@@ -46,15 +49,33 @@ async def measure(
     samples: list[list[Sample]] = [[] for _ in part.variants]
     for number in range(1, rounds + 1):
         for variant, kept in zip(part.variants, samples, strict=True):
-            sample = await variant.measure(seconds)
+            sample = await _patiently(variant, seconds=seconds, tell=tell)
             kept.append(sample)
             tell(f"{part.name} {number}/{rounds}  {variant.name}: {sample.rate:,.0f}/s")
     rows = []
     for variant, kept in zip(part.variants, samples, strict=True):
         async with Counters(admin_url) as counters:
-            answered = (await variant.measure(_COUNTING_S, counting=True)).answered
+            sample = await _patiently(variant, seconds=_COUNTING_S, tell=tell, counting=True)
+            answered = sample.answered
         rows.append(_row(variant.name, kept, samples[0], counters.counted, answered))
     return Measured(part=part.name, title=part.title, rows=rows)
+
+
+async def _patiently(
+    variant: Variant, *, seconds: float, tell: Tell, counting: bool = False
+) -> Sample:
+    """One run; one that fails is told and done again, since a crowded machine makes time-outs.
+
+    Raises RunFailed when it keeps failing: figures with errors in them say nothing.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return await variant.measure(seconds, counting=counting)
+        except RunFailed as failure:
+            if attempt == _ATTEMPTS:
+                raise
+            tell(f"{variant.name} failed and is run again: {failure}")
+    raise AssertionError("the loop returns or raises")
 
 
 def _row(

@@ -75,6 +75,7 @@ def hot(site: Site) -> Part:
             raw(site, "earn", spread="hot"),
             direct(site, "earn", spread="hot"),
             through_gateway(site, "earn", spread="hot"),
+            plain_orm(site, "earn", spread="hot"),
         ],
     )
 
@@ -164,11 +165,30 @@ def through_gateway(
     )
 
 
+def plain_orm(site: Site, kind: Kind, *, spread: Spread = "spread") -> HttpVariant:
+    """The same work as tutorials write it."""
+    return HttpVariant(
+        name="plain FastAPI and ORM",
+        kind=kind,
+        port=site.orm.port,
+        authorization=lambda: "none",
+        members=site.members,
+        callers=CALLERS,
+        watched={"service": site.orm.pid, "postgres": site.world.postgres_pid},
+        spread=spread,
+    )
+
+
 def _write(site: Site, kind: Kind, *, title: str) -> Part:
     return Part(
         name=kind,
         title=title,
-        variants=[raw(site, kind), direct(site, kind), through_gateway(site, kind)],
+        variants=[
+            raw(site, kind),
+            direct(site, kind),
+            through_gateway(site, kind),
+            plain_orm(site, kind),
+        ],
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.failures import RunFailed
 from bench.processes import busy_share, machine_times, tree_seconds
 from deploy.local.binaries import find_postgres
 from deploy.local.settings import inherited_environment
@@ -28,26 +29,22 @@ class Raw:
     busy: float
 
 
-class PgbenchFailed(Exception):
-    """pgbench ended with an error; the text is its own."""
-
-
 def find_pgbench() -> Path:
-    """The wheel's pgbench, else the one on the PATH. Raises PgbenchFailed."""
+    """The wheel's pgbench, else the one on the PATH. Raises RunFailed."""
     own = find_postgres().directory / "pgbench"
     found = own if own.exists() else shutil.which("pgbench")
     if found is None:
-        raise PgbenchFailed("there is no pgbench beside the server or on the PATH")
+        raise RunFailed("there is no pgbench beside the server or on the PATH")
     return Path(found)
 
 
 def parse_report(report: str) -> tuple[float, int]:
-    """Transactions per second and their number. Raises PgbenchFailed when some failed."""
+    """Transactions per second and their number. Raises RunFailed when some failed."""
     rate = re.search(r"^tps = ([\d.]+) \(without initial", report, re.M)
     count = re.search(r"^number of transactions actually processed: (\d+)", report, re.M)
     failed = re.search(r"^number of failed transactions: (\d+)", report, re.M)
     if rate is None or count is None or (failed is not None and failed[1] != "0"):
-        raise PgbenchFailed(report)
+        raise RunFailed(report)
     return float(rate[1]), int(count[1])
 
 
@@ -59,7 +56,7 @@ def parse_log(lines: str) -> list[float]:
 async def run_pgbench(
     *, url: str, script: str, members: int, clients: int, seconds: float, postgres_pid: int
 ) -> Raw:
-    """Run a script for some seconds. Raises PgbenchFailed."""
+    """Run a script for some seconds. Raises RunFailed."""
     with tempfile.TemporaryDirectory(prefix="huitou-pgbench-") as name:
         folder = Path(name)
         (folder / "script.sql").write_text(script, "utf-8")
@@ -99,7 +96,7 @@ async def _run(command: list[str], folder: Path) -> tuple[str, float]:
     )
     output, errors = await process.communicate()
     if process.returncode != 0:
-        raise PgbenchFailed(errors.decode(errors="replace")[-2000:])
+        raise RunFailed(errors.decode(errors="replace")[-2000:])
     after = os.times()
     spent = after.children_user + after.children_system
     return output.decode(), spent - before.children_user - before.children_system

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
+from bench.failures import RunFailed
 from bench.figures import per_request_us, percentile
 from bench.load import Job, Load
 from bench.pgbench import Raw, run_pgbench
@@ -45,10 +46,6 @@ class Variant(Protocol):
     async def measure(self, seconds: float, *, counting: bool = False) -> Sample:
         """Run it. When only counting, a single run without warm-up."""
         ...
-
-
-class RunFailed(Exception):
-    """A program of the bench ended with an error; the text is its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
