@@ -13,7 +13,9 @@ SERVICE ?= loyalty
 # As many test workers as there are processors, at most 4.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 TESTS ?= tests
-CODE := shared services gateway deploy tests
+BENCH = $(if $(PARTS),--parts $(PARTS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	$(if $(SECONDS),--seconds $(SECONDS)) $(if $(FULL),--full)
+CODE := shared services gateway deploy bench tests
 
 # What a fresh clone needs lies in .venv; .state/ remembers from which requirements it was made.
 VENV := .venv
@@ -71,6 +73,10 @@ check: $(DEV) ## Check format, style, types, import rules, container and compose
 fmt: $(DEV) ## Bring the code into its format
 	$(VENV)/bin/ruff check --fix-only --quiet .
 	$(VENV)/bin/ruff format .
+
+.PHONY: bench
+bench: $(LOCAL) ## Measure against the raw database (PARTS=earn,redeem ROUNDS=3 SECONDS=3)
+	@$(PY) -m bench $(BENCH)
 
 .PHONY: logs
 logs: ## Follow the logs of the running system
