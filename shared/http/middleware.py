@@ -38,11 +38,10 @@ class RequestScope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = _headers(scope)
-        request_id = headers.get("x-request-id", "")
+        request_id = header_of(scope, b"x-request-id") or ""
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = new_id("req", at=self._clock.now())
-        parent = valid_traceparent(headers.get("traceparent"))
+        parent = valid_traceparent(header_of(scope, b"traceparent"))
         name = f"{self._service} {scope['method']}"
         with traced(name, parent=parent, kind=trace.SpanKind.SERVER) as (span, traceparent):
             context = RequestContext(request_id=request_id, traceparent=traceparent)
@@ -102,7 +101,7 @@ class InternalAccess:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            scheme, _, token = _headers(scope).get("authorization", "").partition(" ")
+            scheme, _, token = (header_of(scope, b"authorization") or "").partition(" ")
             try:
                 if scheme.lower() != "bearer":
                     raise Unauthenticated
@@ -121,5 +120,10 @@ def operation_of(scope: Scope) -> str:
     return getattr(scope.get("route"), "operation_id", None) or "none"
 
 
-def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+def header_of(scope: Scope, wanted: bytes) -> str | None:
+    """The last value of a header, its name in lower case."""
+    found: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == wanted:
+            found = value
+    return None if found is None else found.decode("latin-1")

@@ -1,6 +1,6 @@
 """Refusals and faults as RFC 9457 problems, in the caller's language, nothing of the inside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -95,12 +95,14 @@ def request_language(request: Request) -> Language:
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Answer every refusal, invalid request and fault of an application with a problem."""
-    app.add_exception_handler(Refusal, _on_refusal)
-    app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(HTTPException, _on_http)
-    for away in _AWAY:
-        app.add_exception_handler(away, _on_dependency)
-    app.add_exception_handler(Exception, _on_fault)
+    for kind, handler in _HANDLERS:
+        app.add_exception_handler(kind, handler)
+
+
+async def problem_of(request: Request, error: Exception) -> Response:
+    """The problem with which an application of ours answers an exception."""
+    handler = next(handler for kind, handler in _HANDLERS if isinstance(error, kind))
+    return await handler(request, error)
 
 
 def _here(request: Request, code: str, status: int, **more: Any) -> Response:
@@ -186,3 +188,14 @@ def _detail(error: Mapping[str, Any], language: Language) -> str:
     }
     words = text(key, language=language, facts=facts)
     return words if words != key else text("validation.invalid", language=language)
+
+
+_Handler = Callable[[Request, Exception], Awaitable[Response]]
+#: The first that fits answers.
+_HANDLERS: Final[Sequence[tuple[type[Exception], _Handler]]] = (
+    (Refusal, _on_refusal),
+    (RequestValidationError, _on_validation),
+    (HTTPException, _on_http),
+    *((away, _on_dependency) for away in _AWAY),
+    (Exception, _on_fault),
+)

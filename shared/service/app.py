@@ -14,7 +14,7 @@ from shared.db import Database
 from shared.events.feed import feed_router
 from shared.events.operator_api import operator_router
 from shared.http.access import require_call
-from shared.http.hot import open_door
+from shared.http.hot import HotPaths, hot_routes, open_door
 from shared.http.middleware import InternalAccess, RequestScope
 from shared.http.problems import install_problem_handlers
 from shared.http.tokens import TokenVerifier
@@ -70,6 +70,7 @@ def create_app(parts: ServiceParts) -> FastAPI:
         middleware=[
             Middleware(RequestScope, service=parts.service, clock=parts.clock),
             Middleware(InternalAccess, verifier=verifier),
+            Middleware(HotPaths, routes=hot_routes(parts.routers)),
         ],
     )
     app.state.database = machinery.database

@@ -99,8 +99,15 @@ async def show_redemption(redemption_id: RedemptionId, request: Request) -> Rede
 
 
 def _new(redeemed: Redeemed) -> Reply:
+    spent = redeemed.redemption
     body = NewRedemptionReply(
-        **_fields(redeemed.redemption),
+        id=spent.id,
+        member_id=spent.member_id,
+        state="redeemed",
+        points=spent.points,
+        purpose=spent.purpose,
+        reference=spent.reference,
+        created_at=spent.created_at,
         balances=balances_reply(redeemed.balances),
         lots=[LotPart(id=part.lot_id, points=part.points) for part in redeemed.lots],
     )

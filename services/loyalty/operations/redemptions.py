@@ -11,8 +11,7 @@ from services.loyalty.domain.points import redeem, taken_by
 from services.loyalty.operations.points import settle, stamp_of
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.readings import MemberReader
-from services.loyalty.store.redemptions import save_redemptions
-from services.loyalty.store.tables import Redemption
+from services.loyalty.store.redemptions import NewRedemption, save_redemptions
 from shared.batches import Saving
 from shared.contracts.loyalty import PointsRedeemed
 from shared.db import Occasion
@@ -34,7 +33,7 @@ class RedeemPoints:
 class Redeemed:
     """A redemption, the balances after it and the lots that paid."""
 
-    redemption: Redemption
+    redemption: NewRedemption
     balances: Balances
     lots: tuple[Allocation, ...]
 
@@ -45,7 +44,7 @@ class Redeeming:
 
     members: dict[str, LockedMember]
     changed: set[str] = field(default_factory=set)
-    redemptions: list[Redemption] = field(default_factory=list)
+    redemptions: list[NewRedemption] = field(default_factory=list)
 
 
 class Redemptions:
@@ -79,15 +78,13 @@ class Redemptions:
         if found is None:
             raise MemberNotFound
         member = settle(occasion, found.active())
-        redemption = Redemption(
+        redemption = NewRedemption(
             id=new_id("rdm", at=occasion.now),
             member_id=member.id,
-            state="redeemed",
             points=command.points,
             purpose=command.purpose,
             reference=command.reference,
             created_at=occasion.now,
-            closed_at=occasion.now,
         )
         cause = Cause(kind="redemption", id=redemption.id)
         account = redeem(

@@ -1,6 +1,7 @@
 """Redemptions: points spent, and for what."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -16,17 +17,30 @@ from shared.batches import Saving
 from shared.lanes import Connection
 from shared.sql import execute
 
-_ROWS: Final[Rows[Redemption]] = Rows(
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewRedemption:
+    """Points spent at once, as they are written: no row to be tracked, since none is changed."""
+
+    id: str
+    member_id: str
+    points: int
+    purpose: str
+    reference: str
+    created_at: datetime
+
+
+_ROWS: Final[Rows[NewRedemption]] = Rows(
     table="redemptions",
     columns=[
         ("id", "text", lambda one: one.id),
         ("member_id", "text", lambda one: one.member_id),
-        ("state", "text", lambda one: one.state),
+        ("state", "text", lambda _: "redeemed"),
         ("points", "bigint", lambda one: one.points),
         ("purpose", "text", lambda one: one.purpose),
         ("reference", "text", lambda one: one.reference),
         ("created_at", "timestamptz", lambda one: one.created_at),
-        ("closed_at", "timestamptz", lambda one: one.closed_at),
+        ("closed_at", "timestamptz", lambda one: one.created_at),
     ],
 )
 _SAVE: Final = BatchStatement(_ROWS)
@@ -36,7 +50,7 @@ async def save_redemptions(
     connection: Connection,
     *,
     members: Sequence[LockedMember],
-    redemptions: Sequence[Redemption],
+    redemptions: Sequence[NewRedemption],
     saving: Saving,
 ) -> None:
     """Write a batch of redemptions with all that belongs to them. Raises Stale."""
