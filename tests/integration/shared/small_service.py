@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from sqlalchemy import text
 
 from shared.contracts.envelope import EventData
-from shared.db import Database, Transaction
+from shared.db import Database, Occasion, Transaction
 from shared.events.applying import Handler
 from shared.http.fields import ExternalId, ReplyModel, RequestModel
 from shared.http.tokens import Principal
@@ -23,12 +23,14 @@ from shared.service.app import ServiceParts, Subscription, create_app
 from shared.settings import ServiceSettings, async_url, encode_key
 from shared.sql import execute
 from shared.tables import technical
+from tests.integration.shared.small_hot import REFUSE_STALE, Bumps, hot_counter_router
 from tests.support.databases import Databases
 from tests.support.service import MANAGER, NOON, key_of, signer_of, trusted_keys
 
 SERVICE: Final = "referral"
 PRODUCER: Final = "loyalty"
 
+PATHS: Final = {"bump": "bumps", "bump_hot": "hot_bumps"}
 Name = Annotated[ExternalId, Path()]
 
 
@@ -65,7 +67,7 @@ class Total(ReplyModel):
 class Knobs:
     """What a test turns: called with each bump after its effects were written."""
 
-    before_commit: Callable[[Transaction], Any] = lambda _: None
+    before_commit: Callable[[Occasion], Any] = lambda _: None
 
 
 def counter_router(knobs: Knobs) -> APIRouter:
@@ -77,7 +79,8 @@ def counter_router(knobs: Knobs) -> APIRouter:
             transaction.session,
             text(
                 "insert into counters (name, total) values (:name, :amount) on conflict (name)"
-                " do update set total = counters.total + excluded.total returning total"
+                " do update set total = counters.total + excluded.total,"
+                " version = counters.version + 1 returning total"
             ),
             {"name": name, "amount": amount},
         )
@@ -111,6 +114,8 @@ class Small:
     clock: FixedClock
     knobs: Knobs
     service: str
+    #: The operation through which `bump` goes.
+    bumping: str = "bump"
 
     @property
     def database(self) -> Database:
@@ -145,9 +150,8 @@ class Small:
         """Bump a counter, under a new key unless one is given."""
         more.setdefault("json", {"amount": amount})
         headers = {"Idempotency-Key": key or uuid.uuid4().hex, **more.pop("headers", {})}
-        return await self.call(
-            "bump", "POST", f"/v1/counters/{name}/bumps", headers=headers, **more
-        )
+        path = f"/v1/counters/{name}/{PATHS[self.bumping]}"
+        return await self.call(self.bumping, "POST", path, headers=headers, **more)
 
     async def rows(self, statement: str, **parameters: Any) -> Sequence[Any]:
         """What a statement finds."""
@@ -195,7 +199,8 @@ async def prepare(url: str) -> None:
         await connection.run_sync(technical.create_all)
         for statement in (
             "insert into feed_head default values",
-            "create table counters (name text primary key, total bigint not null)",
+            "create table counters (name text primary key, total bigint, version int8 default 1)",
+            REFUSE_STALE,
             "create table heard (id bigserial primary key, name text, amount bigint)",
         ):
             await connection.execute(text(statement))
@@ -236,7 +241,13 @@ async def running_small(
             title="small",
             settings=_settings(database_url, redis_url, service, **settings),
             clock=clock,
-            routers=[counter_router(knobs), *routers],
+            routers=[counter_router(knobs), hot_counter_router(Bump, Total), *routers],
+            batches={
+                "bumps": Bumps(
+                    bumped=lambda name, amount: Bumped(name=name, amount=amount),
+                    before_commit=lambda occasion: knobs.before_commit(occasion),
+                )
+            },
             subscriptions=listens if handlers is not None else [],
             jobs=jobs,
         )
