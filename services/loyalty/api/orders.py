@@ -1,7 +1,7 @@
 """Orders over HTTP: recorded, completed, shown."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ConfigDict, Field
@@ -13,10 +13,16 @@ from services.loyalty.domain.orders import (
     OrderItem,
     OrderState,
     as_first_told,
-    earning,
+    kept,
 )
-from services.loyalty.operations.orders import RecordedOrder, complete_order, record_order
-from services.loyalty.store.orders import find_order
+from services.loyalty.domain.refunds import pieces_refunded
+from services.loyalty.operations.orders import (
+    Completion,
+    RecordedOrder,
+    complete_order,
+    record_order,
+)
+from services.loyalty.store.orders import OrderRecord, find_record
 from shared.http.fields import (
     ExternalId,
     Fen,
@@ -112,7 +118,32 @@ class OrderReply(ReplyModel):
     tier: Annotated[TierName | None, Field(description="Null for an imported order")]
     paid_at: datetime
     completed_at: datetime | None
+    cancelled_at: datetime | None
     recorded_at: datetime
+
+
+class OrderLine(ReplyModel):
+    """One line of an order; `refunded_quantity` is what refunds by line took back of its SKU."""
+
+    sku: str
+    category: str | None
+    quantity: int
+    paid_fen: int
+    refunded_quantity: int
+
+
+class OrderDetail(OrderReply):
+    """An order with its lines."""
+
+    items: list[OrderLine]
+
+
+class WaitingReply(ReplyModel):
+    """That an order was received, kept until the order itself is known."""
+
+    order_id: str
+    status: Literal["waiting"] = "waiting"
+    completed_at: datetime
 
 
 @router.post(
@@ -145,16 +176,18 @@ async def record_order_route(body: OrderRequest, write: KeyedWrite, request: Req
 @router.get(
     "/{order_id}",
     operation_id="show_order",
-    response_model=OrderReply,
+    response_model=OrderDetail,
     responses={404: {"description": "No such order"}},
 )
-async def show_order(order_id: OrderIdPath, request: Request) -> OrderReply:
-    """An order as it stands now."""
+async def show_order(order_id: OrderIdPath, request: Request) -> OrderDetail:
+    """An order as it stands now, with its lines."""
     async with request.app.state.database.reading() as session:
-        order = await find_order(session, order_id=order_id)
-    if order is None:
+        record = await find_record(session, order_id=order_id)
+    if record.order is None:
         raise NotFound
-    return order_reply(order, now=request.app.state.clock.now(), language=request_language(request))
+    now, language = request.app.state.clock.now(), request_language(request)
+    reply = order_reply(record.order, now=now, language=language)
+    return OrderDetail(**reply.model_dump(), items=_lines(record.order, record=record))
 
 
 @router.post(
@@ -162,18 +195,21 @@ async def show_order(order_id: OrderIdPath, request: Request) -> OrderReply:
     operation_id="complete_order",
     response_model=OrderReply,
     responses={
-        404: {"description": "No such order"},
-        409: {"description": "`order_refunded`, `already_recorded_differently`"},
+        202: {"model": WaitingReply, "description": "The order is unknown: this waits for it"},
+        409: {"description": "`already_recorded_differently`"},
     },
 )
 async def complete_order_route(
     order_id: OrderIdPath, body: CompletionRequest, write: KeyedWrite, request: Request
 ) -> Response:
-    """The order was received: its points become available when the hold is over."""
+    """The order was received: its points become available when the hold is over.
+
+    It may come before its order, and after all of it went back, when it changes nothing else.
+    """
     now, language = request.app.state.clock.now(), request_language(request)
     return await write.run(
         lambda tx: complete_order(tx, order_id=order_id, completed_at=body.completed_at),
-        reply=lambda recorded: Reply(body=order_reply(recorded.order, now=now, language=language)),
+        reply=lambda completion: _completed(completion, now=now, language=language),
     )
 
 
@@ -196,12 +232,39 @@ def order_reply(order: Order, *, now: datetime, language: Language) -> OrderRepl
             available_at=available_at,
             expires_at=order.expires_at,
         ),
-        growth=earning(order, kept_fen=order.refundable_fen).growth,
+        growth=kept(order).growth,
         tier=None if tier is None else tier_name(order.programme, tier, language=language),
         paid_at=order.paid_at,
         completed_at=order.completed_at,
+        cancelled_at=order.cancelled_at,
         recorded_at=order.recorded_at,
     )
+
+
+def _completed(completion: Completion, *, now: datetime, language: Language) -> Reply:
+    if completion.order is None:
+        waiting = WaitingReply(order_id=completion.order_id, completed_at=completion.completed_at)
+        return Reply(body=waiting, status=202)
+    return Reply(body=order_reply(completion.order, now=now, language=language))
+
+
+def _lines(order: Order, *, record: OrderRecord) -> list[OrderLine]:
+    """The lines, what went back of a SKU counted on the first of its lines that have room."""
+    gone = pieces_refunded(record.counted)
+    lines = []
+    for item in order.items:
+        refunded = min(gone[item.sku], item.quantity)
+        gone[item.sku] -= refunded
+        lines.append(
+            OrderLine(
+                sku=item.sku,
+                category=item.category,
+                quantity=item.quantity,
+                paid_fen=item.paid_fen,
+                refunded_quantity=refunded,
+            )
+        )
+    return lines
 
 
 def _recorded(recorded: RecordedOrder, *, language: Language) -> Reply:

@@ -1,7 +1,7 @@
 """Saving what decisions did to members' books: one statement, whatever the number of members."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -9,11 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.loyalty.domain.ledger import Entry
 from services.loyalty.domain.lots import Allocation, Lot
 from services.loyalty.store.accounts import LockedMember
+from services.loyalty.store.columns import Column, arrays, insert, unnest
 from shared.sql import execute
-
-T = TypeVar("T")
-#: Column, its PostgreSQL type, and where its value is found.
-Column = tuple[str, str, Callable[[T], Any]]
 
 _ACCOUNTS: Final[Sequence[Column[LockedMember]]] = [
     ("member_id", "text", lambda one: one.id),
@@ -71,36 +68,22 @@ _ALLOCATIONS: Final[Sequence[Column[tuple[Entry, Allocation]]]] = [
 ]
 
 
-def _names(columns: Sequence[Column[Any]]) -> str:
-    return ", ".join(name for name, _, _ in columns)
-
-
-def _unnest(table: str, columns: Sequence[Column[Any]]) -> str:
-    arrays = ", ".join(f"cast(:{table}_{name} as {kind}[])" for name, kind, _ in columns)
-    return f"unnest({arrays}) as given({_names(columns)})"
-
-
-def _insert(table: str, columns: Sequence[Column[Any]]) -> str:
-    names = _names(columns)
-    return f"insert into {table} ({names}) select {names} from {_unnest(table, columns)}"  # noqa: S608
-
-
 _SAVE: Final = text(
     f"""
-    with entries as ({_insert("point_entries", _ENTRIES)}),
+    with entries as ({insert("point_entries", _ENTRIES)}),
     lots as (
-      {_insert("point_lots", _LOTS)}
+      {insert("point_lots", _LOTS)}
       on conflict (member_id, id) do update set state = excluded.state,
         remaining = excluded.remaining, available_at = excluded.available_at,
         expires_at = excluded.expires_at
     ),
-    allocations as ({_insert("lot_allocations", _ALLOCATIONS)})
+    allocations as ({insert("lot_allocations", _ALLOCATIONS)})
     update accounts set available = given.available, pending = given.pending, held = given.held,
       debt = given.debt, growth = given.growth, tier_code = given.tier_code,
       tier_floor = given.tier_floor, tier_since = given.tier_since,
       tier_valid_until = given.tier_valid_until, entry_seq = given.entry_seq,
       entry_hash = given.entry_hash
-    from {_unnest("accounts", _ACCOUNTS)} where accounts.member_id = given.member_id
+    from {unnest("accounts", _ACCOUNTS)} where accounts.member_id = given.member_id
     """  # noqa: S608 - constants of this file
 )
 
@@ -118,14 +101,9 @@ async def save_members(session: AsyncSession, members: Sequence[LockedMember]) -
         session,
         _SAVE,
         {
-            **_arrays("accounts", _ACCOUNTS, members),
-            **_arrays("point_entries", _ENTRIES, entries),
-            **_arrays("point_lots", _LOTS, lots),
-            **_arrays("lot_allocations", _ALLOCATIONS, allocations),
+            **arrays("accounts", _ACCOUNTS, members),
+            **arrays("point_entries", _ENTRIES, entries),
+            **arrays("point_lots", _LOTS, lots),
+            **arrays("lot_allocations", _ALLOCATIONS, allocations),
         },
     )
-
-
-def _arrays(table: str, columns: Sequence[Column[T]], rows: Iterable[T]) -> dict[str, list[Any]]:
-    kept = list(rows)
-    return {f"{table}_{name}": [value(row) for row in kept] for name, _, value in columns}
