@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
-from services.loyalty.api.refunds import RefundPoints
 from services.loyalty.api.orders import OrderIdPath
+from services.loyalty.api.refunds import RefundPoints
 from services.loyalty.domain.order_cancellations import CancellationFacts
 from services.loyalty.operations.order_cancellations import RecordedCancellation, cancel_order
 from shared.http.fields import LongLine, Moment, ReplyModel, RequestModel
@@ -30,7 +30,7 @@ class CancellationRequest(RequestModel):
 
 
 class CancellationReply(ReplyModel):
-    """A cancellation. While its order is unknown it is `waiting`, and counts when the order comes."""
+    """A cancellation. While its order is unknown it is `waiting`, and counts once that comes."""
 
     order_id: str
     member_id: str | None

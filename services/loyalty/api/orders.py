@@ -1,28 +1,26 @@
 """Orders over HTTP: recorded, completed, shown."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ConfigDict, Field
 
-from services.loyalty.api.shapes import OrderPoints, TierName, tier_name
-from services.loyalty.domain.orders import (
-    Order,
-    OrderFacts,
-    OrderItem,
-    OrderState,
-    as_first_told,
-    kept,
+from services.loyalty.api.orders_reply import (
+    OrderDetail,
+    OrderReply,
+    WaitingReply,
+    order_lines,
+    order_reply,
 )
-from services.loyalty.domain.refunds import pieces_refunded
+from services.loyalty.domain.orders import OrderFacts, OrderItem, as_first_told
 from services.loyalty.operations.orders import (
     Completion,
     RecordedOrder,
     complete_order,
     record_order,
 )
-from services.loyalty.store.orders import OrderRecord, find_record
+from services.loyalty.store.orders import find_record
 from shared.http.fields import (
     ExternalId,
     Fen,
@@ -30,7 +28,6 @@ from shared.http.fields import (
     MemberId,
     Moment,
     Quantity,
-    ReplyModel,
     RequestModel,
 )
 from shared.http.problems import request_language
@@ -104,48 +101,6 @@ class CompletionRequest(RequestModel):
     completed_at: Moment
 
 
-class OrderReply(ReplyModel):
-    """An order. `growth` is what it gives after refunds; `tier` where it left the member."""
-
-    order_id: str
-    member_id: str
-    state: OrderState
-    paid_fen: int
-    discount_fen: int
-    refunded_fen: int
-    points: OrderPoints
-    growth: int
-    tier: Annotated[TierName | None, Field(description="Null for an imported order")]
-    paid_at: datetime
-    completed_at: datetime | None
-    cancelled_at: datetime | None
-    recorded_at: datetime
-
-
-class OrderLine(ReplyModel):
-    """One line of an order; `refunded_quantity` is what refunds by line took back of its SKU."""
-
-    sku: str
-    category: str | None
-    quantity: int
-    paid_fen: int
-    refunded_quantity: int
-
-
-class OrderDetail(OrderReply):
-    """An order with its lines."""
-
-    items: list[OrderLine]
-
-
-class WaitingReply(ReplyModel):
-    """That an order was received, kept until the order itself is known."""
-
-    order_id: str
-    status: Literal["waiting"] = "waiting"
-    completed_at: datetime
-
-
 @router.post(
     "",
     operation_id="record_order",
@@ -187,7 +142,7 @@ async def show_order(order_id: OrderIdPath, request: Request) -> OrderDetail:
         raise NotFound
     now, language = request.app.state.clock.now(), request_language(request)
     reply = order_reply(record.order, now=now, language=language)
-    return OrderDetail(**reply.model_dump(), items=_lines(record.order, record=record))
+    return OrderDetail(**reply.model_dump(), items=order_lines(record))
 
 
 @router.post(
@@ -213,58 +168,11 @@ async def complete_order_route(
     )
 
 
-def order_reply(order: Order, *, now: datetime, language: Language) -> OrderReply:
-    """An order as it stands."""
-    tier = order.tier_at_recording
-    available_at = order.available_at
-    released = available_at is not None and available_at <= now
-    return OrderReply(
-        order_id=order.order_id,
-        member_id=order.member_id,
-        state=order.state,
-        paid_fen=order.paid_fen,
-        discount_fen=order.discount_fen,
-        refunded_fen=order.refunded_fen,
-        points=OrderPoints(
-            earned=order.earned_points,
-            clawed_back=order.clawed_back_points,
-            status="available" if released else "pending",
-            available_at=available_at,
-            expires_at=order.expires_at,
-        ),
-        growth=kept(order).growth,
-        tier=None if tier is None else tier_name(order.programme, tier, language=language),
-        paid_at=order.paid_at,
-        completed_at=order.completed_at,
-        cancelled_at=order.cancelled_at,
-        recorded_at=order.recorded_at,
-    )
-
-
 def _completed(completion: Completion, *, now: datetime, language: Language) -> Reply:
     if completion.order is None:
         waiting = WaitingReply(order_id=completion.order_id, completed_at=completion.completed_at)
         return Reply(body=waiting, status=202)
     return Reply(body=order_reply(completion.order, now=now, language=language))
-
-
-def _lines(order: Order, *, record: OrderRecord) -> list[OrderLine]:
-    """The lines, what went back of a SKU counted on the first of its lines that have room."""
-    gone = pieces_refunded(record.counted)
-    lines = []
-    for item in order.items:
-        refunded = min(gone[item.sku], item.quantity)
-        gone[item.sku] -= refunded
-        lines.append(
-            OrderLine(
-                sku=item.sku,
-                category=item.category,
-                quantity=item.quantity,
-                paid_fen=item.paid_fen,
-                refunded_quantity=refunded,
-            )
-        )
-    return lines
 
 
 def _recorded(recorded: RecordedOrder, *, language: Language) -> Reply:

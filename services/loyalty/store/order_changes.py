@@ -104,7 +104,7 @@ _PARTS: Final = {
         clawed_back_points = given.clawed_back_points, completed_at = given.completed_at,
         cancelled_at = given.cancelled_at
       from {unnest("standings", _STANDINGS)} where orders.order_id = given.order_id
-    """,
+    """,  # noqa: S608 - constants of this file
     "refunds": f"""
       {insert("refunds", _REFUNDS)}
       on conflict (refund_id) do update set member_id = excluded.member_id,
@@ -129,7 +129,7 @@ _PARTS: Final = {
     "redemptions": f"""
       update redemptions set returned_points = given.returned_points
       from {unnest("redemptions", _SPENT)} where redemptions.id = given.id
-    """,
+    """,  # noqa: S608 - constants of this file
 }
 _ADD_COMPLETION: Final = text(
     """
@@ -169,7 +169,7 @@ async def save_orders(session: AsyncSession, changes: OrderChanges) -> bool:
     counted = "select count(*) from saved_refunds" if "refunds" in parts else "select 0"
     saved = await execute(
         session,
-        text(f"with {steps} {counted}"),  # noqa: S608 - constants of this file
+        text(f"with {steps} {counted}"),
         {key: values for part in parts.values() for key, values in part.items()},
     )
     return bool(saved.scalar_one() == len(changes.refunds))

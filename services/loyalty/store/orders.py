@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -180,5 +179,5 @@ def _refund(row: Row[Any]) -> Refund:
     )
 
 
-def _items(stored: str) -> tuple[OrderItem, ...]:
-    return tuple(OrderItem(**item) for item in orjson.loads(stored))
+def _items(stored: list[dict[str, Any]]) -> tuple[OrderItem, ...]:
+    return tuple(OrderItem(**item) for item in stored)

@@ -151,7 +151,7 @@ async def vouchers_used_on(
     """
     await session.flush()  # this very transaction may have used them
     reversed_ = exists().where(
-        col(Reward.voucher_id) == col(Voucher.id), Reward.state == "reversed"
+        col(Reward.voucher_id) == col(Voucher.id), col(Reward.state) == "reversed"
     )
     found = await session.exec(
         select(Voucher)
