@@ -44,26 +44,30 @@ class BatchRunner(Generic[Command, State, Result]):
     async def run(self, batch: Sequence[Submission[Command, Result]]) -> None:
         """Give every submission its outcome."""
         keys = {(one.claim.scope, one.claim.key) for one in batch}
+        left = batch
         if len(keys) == len(batch):
             try:
-                await self._quickly(batch)
-            except (Stale, NeedsCare):
+                left = await self._quickly(batch)
+            except Stale:
                 pass
             except asyncpg.PostgresError as error:
                 if _is_away(error):
                     raise
-            else:
-                return
-        await self._carefully(batch)
+        if left:
+            await self._carefully(left)
 
-    async def _quickly(self, batch: Sequence[Submission[Command, Result]]) -> None:
+    async def _quickly(
+        self, batch: Sequence[Submission[Command, Result]]
+    ) -> "list[Submission[Command, Result]]":
+        """Serve the batch; what needs more care is left."""
         now = self._database.clock.now()
         commands = [one.command for one in batch]
         async with self._database.lanes.take() as connection:
             state = await self._operation.load(connection, commands, now=now, careful=False)
             outcomes = await self._decide_and_save(connection, state, batch, now=now)
-        BATCHED.labels(self._name, "quick").inc(len(batch))
+        BATCHED.labels(self._name, "quick").inc(len(batch) - len(outcomes.aside))
         self._tell(outcomes)
+        return outcomes.aside
 
     async def _carefully(self, batch: Sequence[Submission[Command, Result]]) -> None:
         """All together, or one by one if that is refused as a whole."""
@@ -106,11 +110,11 @@ class BatchRunner(Generic[Command, State, Result]):
             commands = [one.command for one in fresh]
             state = await self._operation.load(connection, commands, now=now, careful=True)
             outcomes = await self._decide_and_save(connection, state, fresh, now=now)
-            if outcomes.refused:
+            if outcomes.refused or outcomes.aside:
                 # Their keys must not stay claimed: by itself, each undoes its own attempt.
-                if len(batch) == 1:
-                    raise outcomes.refused[0][1]
-                raise Stale
+                if len(batch) > 1:
+                    raise Stale
+                raise outcomes.refused[0][1] if outcomes.refused else NeedsCare
         BATCHED.labels(self._name, "careful" if len(batch) > 1 else "alone").inc(len(batch))
         self._tell(outcomes)
 
@@ -180,8 +184,9 @@ class BatchRunner(Generic[Command, State, Result]):
             else:
                 outcomes.refused.append((one, refusal))
             return
-        except (NeedsCare, Stale):
-            raise
+        except NeedsCare:
+            outcomes.aside.append(one)
+            return
         except Exception as fault:
             # A defect that one request runs into is that request's alone.
             outcomes.refused.append((one, fault))
@@ -204,6 +209,7 @@ class BatchRunner(Generic[Command, State, Result]):
 class _Outcomes(Generic[Command, Result]):
     kept: list[tuple[Submission[Command, Result], Stored]] = field(default_factory=list)
     refused: list[tuple[Submission[Command, Result], Exception]] = field(default_factory=list)
+    aside: list[Submission[Command, Result]] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
 
 

@@ -35,7 +35,9 @@ class Stale(Exception):
 
 
 class NeedsCare(Exception):
-    """The quick way cannot tell; the careful one can."""
+    """A command that this way cannot decide: after the quick way there is the careful one, after
+    that the ordinary transaction.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +84,13 @@ class BatchOperation(Protocol[Given, State, Told]):
     async def load(
         self, connection: Connection, commands: Sequence[Given], *, now: datetime, careful: bool
     ) -> State:
-        """Read what the decisions need; `careful`: lock it first, and look for what is known.
-
-        Raises NeedsCare when the quick reading is not enough.
-        """
+        """Read what the decisions need; `careful`: lock it first, and look for what is known."""
         ...
 
     def decide(self, state: State, command: Given, occasion: Occasion) -> Told:
         """Decide one command after the other, each on what the one before it left.
 
-        Raises Refusal, having left the state as it was.
+        Raises Refusal or NeedsCare, having left the state as it was.
         """
         ...
 

@@ -12,6 +12,7 @@ def order_rows() -> list[Operation]:
         ("record_order", "POST", "/v1/orders", "orders:write", True),
         ("show_order", "GET", order, "orders:read", False),
         ("complete_order", "POST", f"{order}/completion", "orders:write", True),
+        ("cancel_order", "POST", f"{order}/cancellation", "orders:write", True),
         ("refund_order", "POST", f"{order}/refunds", "orders:write", True),
         ("show_order_import", "GET", imported, "orders:import", False),
         ("list_order_import_refusals", "GET", refusals, "orders:import", False),

@@ -6,6 +6,7 @@ from services.loyalty.api import (
     checkout,
     imports,
     members,
+    order_cancellations,
     orders,
     points,
     redemptions,
@@ -16,6 +17,7 @@ from services.loyalty.api import (
     wallet,
 )
 from services.loyalty.jobs import JOBS
+from services.loyalty.operations.order_batches import OrderRecordings
 from services.loyalty.operations.redemptions import Redemptions
 from services.loyalty.settings import LoyaltySettings
 from services.loyalty.store.readings import MemberReader
@@ -38,8 +40,10 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 imports.router,
                 members.router,
                 members.internal_router,
+                orders.hot_router,
                 orders.router,
                 refunds.router,
+                order_cancellations.router,
                 points.router,
                 redemptions.hot_router,
                 redemptions.router,
@@ -56,7 +60,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             ],
             jobs=JOBS,
             state={"vault": vault_of(settings)},
-            batches={"redemptions": Redemptions(reader)},
+            batches={"orders": OrderRecordings(reader), "redemptions": Redemptions(reader)},
         )
     )
 

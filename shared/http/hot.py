@@ -18,9 +18,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.batch_runner import BatchRunner
-from shared.batches import Answered, BatchOperation, Submission
+from shared.batches import Answered, BatchOperation, NeedsCare, Submission
 from shared.batching import Collector
-from shared.db import Database
+from shared.db import Database, Transaction
 from shared.http.access import WrongOperation
 from shared.http.problems import problem_of, refusal_problem, request_language
 from shared.http.tokens import Call, Unauthenticated
@@ -29,6 +29,7 @@ from shared.http.writes import (
     IdempotencyKeyHeader,
     IdempotencyKeyMissing,
     Reply,
+    Write,
     fingerprint,
     stored_problem,
     stored_response,
@@ -47,10 +48,11 @@ _UNSUPPORTED_MEDIA: Final = 415
 class HotWrite:
     """One write request on its way into a batch."""
 
-    def __init__(self, *, request: Request, actor: str, claim: Claim) -> None:
+    def __init__(self, *, request: Request, actor: str, claim: Claim, body: bytes) -> None:
         self._request = request
         self._actor = actor
         self._claim = claim
+        self._body = body
 
     async def run(
         self,
@@ -58,10 +60,12 @@ class HotWrite:
         command: Command,
         *,
         reply: Callable[[Result], Reply],
+        otherwise: Callable[[Transaction], Awaitable[Result]] | None = None,
     ) -> Response:
         """Run a command once for this key, together with whatever else arrives, and answer.
 
-        Raises what the operation refuses, IdempotencyKeyReused and IdempotencyInFlight.
+        `otherwise` does what batches leave to an ordinary transaction of its own. Raises what the
+        operation refuses, IdempotencyKeyReused and IdempotencyInFlight.
         """
         submission: Submission[Command, Result] = Submission(
             subject=door.operation.subject(command),
@@ -72,9 +76,30 @@ class HotWrite:
             refusal=self._refusal,
         )
         door.collector.submit(submission)
-        answered = await submission.outcome
+        try:
+            answered = await submission.outcome
+        except NeedsCare:
+            if otherwise is None:
+                raise
+            return await self.ordinary(otherwise, reply=reply)
         assert isinstance(answered, Answered)
         return stored_response(answered.stored, replayed=answered.replayed)
+
+    async def ordinary(
+        self,
+        operation: Callable[[Transaction], Awaitable[Result]],
+        *,
+        reply: Callable[[Result], Reply],
+    ) -> Response:
+        """Run an operation in a transaction of its own, under the same key."""
+        write = Write(
+            request=self._request,
+            database=self._request.app.state.database,
+            actor=self._actor,
+            key=self._claim.key,
+            body=self._body,
+        )
+        return await write.run(operation, reply=reply)
 
     def _refusal(self, refusal: Refusal) -> Stored:
         language = request_language(self._request)
@@ -212,7 +237,7 @@ class _Resolver:
             key=key,
             fingerprint=fingerprint(path=request.scope["path"], body=raw),
         )
-        return HotWrite(request=request, actor=actor, claim=claim)
+        return HotWrite(request=request, actor=actor, claim=claim, body=raw)
 
     def _body_of(self, request: Request, raw: bytes) -> Any:
         if not raw:

@@ -6,17 +6,22 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ConfigDict, Field
 
-from services.loyalty.api.shapes import OrderPoints, TierName, tier_name
-from services.loyalty.domain.orders import (
-    Order,
-    OrderFacts,
-    OrderItem,
-    OrderState,
-    as_first_told,
-    earning,
+from services.loyalty.api.orders_reply import (
+    OrderDetail,
+    OrderReply,
+    WaitingReply,
+    order_lines,
+    order_reply,
 )
-from services.loyalty.operations.orders import RecordedOrder, complete_order, record_order
-from services.loyalty.store.orders import find_order
+from services.loyalty.domain.orders import OrderFacts, OrderItem, as_first_told
+from services.loyalty.operations.orders import (
+    Completion,
+    RecordedOrder,
+    complete_order,
+    record_order,
+)
+from services.loyalty.store.orders import find_record
+from shared.db import Transaction
 from shared.http.fields import (
     ExternalId,
     Fen,
@@ -24,15 +29,16 @@ from shared.http.fields import (
     MemberId,
     Moment,
     Quantity,
-    ReplyModel,
     RequestModel,
 )
+from shared.http.hot import HotKeyedWrite, HotRoute
 from shared.http.problems import request_language
 from shared.http.writes import KeyedWrite, Reply
 from shared.kernel.errors import NotFound
 from shared.kernel.texts import Language
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
+hot_router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=HotRoute)
 
 OrderIdPath = Annotated[ExternalId, Path(description="The storefront's own order id")]
 
@@ -98,24 +104,7 @@ class CompletionRequest(RequestModel):
     completed_at: Moment
 
 
-class OrderReply(ReplyModel):
-    """An order. `growth` is what it gives after refunds; `tier` where it left the member."""
-
-    order_id: str
-    member_id: str
-    state: OrderState
-    paid_fen: int
-    discount_fen: int
-    refunded_fen: int
-    points: OrderPoints
-    growth: int
-    tier: Annotated[TierName | None, Field(description="Null for an imported order")]
-    paid_at: datetime
-    completed_at: datetime | None
-    recorded_at: datetime
-
-
-@router.post(
+@hot_router.post(
     "",
     operation_id="record_order",
     status_code=201,
@@ -129,32 +118,43 @@ class OrderReply(ReplyModel):
         },
     },
 )
-async def record_order_route(body: OrderRequest, write: KeyedWrite, request: Request) -> Response:
+async def record_order_route(
+    body: OrderRequest, write: HotKeyedWrite, request: Request
+) -> Response:
     """Record a paid order: points are pending until it is completed, growth and tier count at once.
 
     An order id counts once, whatever the key: the same facts again get the first reply, others 409.
     """
-    facts = _facts(body, payer_hash=request.app.state.vault.hash_payer(body.payer_id))
+    state = request.app.state
+    facts = _facts(body, payer_hash=state.vault.hash_payer(body.payer_id))
     language = request_language(request)
-    return await write.run(
-        lambda tx: record_order(tx, facts=facts),
-        reply=lambda recorded: _recorded(recorded, language=language),
-    )
+
+    async def ordinary(transaction: Transaction) -> RecordedOrder:
+        return await record_order(transaction, facts=facts)
+
+    def reply(recorded: RecordedOrder) -> Reply:
+        return _recorded(recorded, language=language)
+
+    if facts.reservation_id is not None:
+        return await write.ordinary(ordinary, reply=reply)
+    return await write.run(state.orders, facts, reply=reply, otherwise=ordinary)
 
 
 @router.get(
     "/{order_id}",
     operation_id="show_order",
-    response_model=OrderReply,
+    response_model=OrderDetail,
     responses={404: {"description": "No such order"}},
 )
-async def show_order(order_id: OrderIdPath, request: Request) -> OrderReply:
-    """An order as it stands now."""
+async def show_order(order_id: OrderIdPath, request: Request) -> OrderDetail:
+    """An order as it stands now, with its lines."""
     async with request.app.state.database.reading() as session:
-        order = await find_order(session, order_id=order_id)
-    if order is None:
+        record = await find_record(session, order_id=order_id)
+    if record.order is None:
         raise NotFound
-    return order_reply(order, now=request.app.state.clock.now(), language=request_language(request))
+    now, language = request.app.state.clock.now(), request_language(request)
+    reply = order_reply(record.order, now=now, language=language)
+    return OrderDetail(**reply.model_dump(), items=order_lines(record))
 
 
 @router.post(
@@ -162,46 +162,29 @@ async def show_order(order_id: OrderIdPath, request: Request) -> OrderReply:
     operation_id="complete_order",
     response_model=OrderReply,
     responses={
-        404: {"description": "No such order"},
-        409: {"description": "`order_refunded`, `already_recorded_differently`"},
+        202: {"model": WaitingReply, "description": "The order is unknown: this waits for it"},
+        409: {"description": "`already_recorded_differently`"},
     },
 )
 async def complete_order_route(
     order_id: OrderIdPath, body: CompletionRequest, write: KeyedWrite, request: Request
 ) -> Response:
-    """The order was received: its points become available when the hold is over."""
+    """The order was received: its points become available when the hold is over.
+
+    It may come before its order, and after all of it went back, when it changes nothing else.
+    """
     now, language = request.app.state.clock.now(), request_language(request)
     return await write.run(
         lambda tx: complete_order(tx, order_id=order_id, completed_at=body.completed_at),
-        reply=lambda recorded: Reply(body=order_reply(recorded.order, now=now, language=language)),
+        reply=lambda completion: _completed(completion, now=now, language=language),
     )
 
 
-def order_reply(order: Order, *, now: datetime, language: Language) -> OrderReply:
-    """An order as it stands."""
-    tier = order.tier_at_recording
-    available_at = order.available_at
-    released = available_at is not None and available_at <= now
-    return OrderReply(
-        order_id=order.order_id,
-        member_id=order.member_id,
-        state=order.state,
-        paid_fen=order.paid_fen,
-        discount_fen=order.discount_fen,
-        refunded_fen=order.refunded_fen,
-        points=OrderPoints(
-            earned=order.earned_points,
-            clawed_back=order.clawed_back_points,
-            status="available" if released else "pending",
-            available_at=available_at,
-            expires_at=order.expires_at,
-        ),
-        growth=earning(order, kept_fen=order.refundable_fen).growth,
-        tier=None if tier is None else tier_name(order.programme, tier, language=language),
-        paid_at=order.paid_at,
-        completed_at=order.completed_at,
-        recorded_at=order.recorded_at,
-    )
+def _completed(completion: Completion, *, now: datetime, language: Language) -> Reply:
+    if completion.order is None:
+        waiting = WaitingReply(order_id=completion.order_id, completed_at=completion.completed_at)
+        return Reply(body=waiting, status=202)
+    return Reply(body=order_reply(completion.order, now=now, language=language))
 
 
 def _recorded(recorded: RecordedOrder, *, language: Language) -> Reply:

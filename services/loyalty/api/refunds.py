@@ -7,16 +7,17 @@ from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
 from services.loyalty.api.orders import ItemRequest, OrderIdPath, items_of
-from services.loyalty.domain.orders import RefundFacts
+from services.loyalty.domain.refunds import RefundFacts
 from services.loyalty.operations.refunds import RecordedRefund, record_refund
 from shared.http.fields import ExternalId, Moment, PositiveFen, ReplyModel, RequestModel
 from shared.http.writes import KeyedWrite, Reply
+from shared.kernel.errors import InvalidField
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
 
 class RefundRequest(RequestModel):
-    """Money of an order that went back, in whole or in part."""
+    """Money of an order that went back, in whole or in part; by line when it names `items`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -24,6 +25,7 @@ class RefundRequest(RequestModel):
                 {
                     "refund_id": "RF-20261126-0001",
                     "amount_fen": 5900,
+                    "items": [{"sku": "SERUM-30ML", "quantity": 1, "paid_fen": 5900}],
                     "refunded_at": "2026-11-26T10:00:00+08:00",
                 }
             ]
@@ -32,15 +34,24 @@ class RefundRequest(RequestModel):
 
     refund_id: ExternalId
     amount_fen: PositiveFen
-    items: Annotated[list[ItemRequest] | None, Field(max_length=200)] = None
+    items: Annotated[
+        list[ItemRequest] | None,
+        Field(
+            max_length=200,
+            description="The lines that went back, by SKU; their `paid_fen` add up to `amount_fen`",
+        ),
+    ] = None
     refunded_at: Moment
 
 
 class RefundPoints(ReplyModel):
-    """Points taken back; `debt` is the part that had been spent already."""
+    """Points taken back, of which `debt` had been spent already, and spent points returned."""
 
     clawed_back: int
     debt: int
+    returned: Annotated[
+        int, Field(description="Points that had paid a part of the order, back in their lots")
+    ]
 
 
 class RefundReply(ReplyModel):
@@ -58,6 +69,13 @@ class RefundReply(ReplyModel):
     refunded_total_fen: Annotated[int | None, Field(description="The order's refunds so far")]
     points: RefundPoints
     growth: Annotated[int, Field(description="Growth taken back")]
+    items_match: Annotated[
+        bool | None,
+        Field(
+            description="Whether the lines are the order's; false when the refund came first and "
+            "named others, so that it counts by its amount. Null without lines or while it waits"
+        ),
+    ]
     refunded_at: datetime
     recorded_at: datetime
 
@@ -69,14 +87,20 @@ class RefundReply(ReplyModel):
     response_model=RefundReply,
     responses={
         200: {"model": RefundReply, "description": "The refund is on record: what it did"},
-        409: {"description": "`refund_exceeds_payment`, `already_recorded_differently`"},
+        409: {
+            "description": "`refund_exceeds_payment`, `refund_item_unknown`, "
+            "`refund_item_exceeded`, `already_recorded_differently`"
+        },
     },
 )
 async def refund_order(order_id: OrderIdPath, body: RefundRequest, write: KeyedWrite) -> Response:
     """Record a refund, which takes back points and growth. It may come before its order.
 
-    However the sum is split and in whatever order refunds come, the end is the same.
+    However the sum is split, by amount or by line, and in whatever order refunds come, the end is
+    the same. Points that had paid a part of the order come back in proportion.
     """
+    if body.items and sum(item.paid_fen for item in body.items) != body.amount_fen:
+        raise InvalidField(pointer="/amount_fen", reason="items_do_not_add_up")
     facts = RefundFacts(
         refund_id=body.refund_id,
         order_id=order_id,
@@ -98,9 +122,12 @@ def _reply(recorded: RecordedRefund) -> Reply:
         applied_fen=refund.applied_fen,
         refunded_total_fen=refund.refunded_total_fen,
         points=RefundPoints(
-            clawed_back=refund.clawed_back_points or 0, debt=refund.debt_points or 0
+            clawed_back=refund.clawed_back_points or 0,
+            debt=refund.debt_points or 0,
+            returned=refund.returned_points or 0,
         ),
         growth=refund.growth or 0,
+        items_match=refund.items_match,
         refunded_at=refund.facts.refunded_at,
         recorded_at=refund.recorded_at,
     )

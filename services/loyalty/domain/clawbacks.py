@@ -1,11 +1,80 @@
-"""Clawbacks: points of a refunded order taken back, wherever they are by now."""
+"""What a refund does to its member's points: spent ones come back, earned ones are taken back.
+
+Together they keep one law: the end depends on how much went back in all, not on how it was split.
+
+An order draws on lots: those that paid for it with points, and those from which its refunds took
+what its own lot no longer had. Points come back in the reverse of how they were drawn: first debt
+is paid, then lots that stood in get back what was taken from them, then the lots that paid do, the
+last to be used first, as if only what is kept had been bought. Earned points are taken back from
+the order's own lot, then from points that came back, soonest to lapse first, then from other lots,
+then as debt. Each step undoes the other exactly, so only the difference of the two counts.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
-from services.loyalty.domain.ledger import Account, MemberAccount, Posting, Stamp, post
-from services.loyalty.domain.lots import Cause, Lot
-from services.loyalty.domain.points import in_order_of_use, lot_of, take
+from services.loyalty.domain.holds import give_back
+from services.loyalty.domain.ledger import (
+    Account,
+    Entry,
+    LedgerBroken,
+    MemberAccount,
+    Posting,
+    Stamp,
+    post,
+)
+from services.loyalty.domain.lots import Cause, Lot, usage_order
+from services.loyalty.domain.points import in_order_of_use, lot_of
+
+#: How long points that came back from a refunded order are good at least. The one place for it.
+RESTORE_GRACE: Final = timedelta()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnLot:
+    """A lot that an order has drawn on.
+
+    `paid` is what it gave for the points that paid the order; `out` is what the order has of it by
+    now: that, less what came back, and with what refunds of the order took.
+    """
+
+    lot: Lot
+    paid: int
+    out: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpentPoints:
+    """The redemption that paid a part of an order, how much of it is back, and the lots behind."""
+
+    redemption_id: str
+    points: int
+    returned: int
+    lots: tuple[DrawnLot, ...]
+
+
+def return_spent(
+    account: Account,
+    *,
+    spent: SpentPoints,
+    points: int,
+    reason: str,
+    programme_version: int,
+    stamp: Stamp,
+) -> Account:
+    """Give some of an order's spent points back, in the reverse of how they were drawn."""
+    # What comes back last pays debt first: then what stays is what was drawn last.
+    return give_back(
+        account,
+        used=_coming_back(spent.lots, points)[::-1],
+        debit="redeemed",
+        cause=Cause(kind="redemption", id=spent.redemption_id, reason=reason),
+        programme_version=programme_version,
+        stamp=stamp,
+        grace=RESTORE_GRACE,
+    )
 
 
 def claw_back(
@@ -17,18 +86,19 @@ def claw_back(
     programme_version: int,
     occurred_at: datetime,
     stamp: Stamp,
+    drawn: Sequence[DrawnLot] = (),
 ) -> Account:
-    """Take points back: from the lot that `earned_by` made, then other lots, then as debt.
+    """Take points back: from the lot that `earned_by` made, then from others, then as debt.
 
     How a sum is split makes no difference: twice five takes from the same places as once ten.
     """
     own = lot_of(account, earned_by)
-    own_lots = [own] if own is not None and own.remaining else []
-    others = [lot for lot in in_order_of_use(account) if lot not in own_lots]
-    pending = take([lot for lot in own_lots if lot.state == "pending"], points, short=True)
+    own_part = [(own.id, own.remaining)] if own is not None else []
+    is_pending = own is not None and own.state == "pending"
+    pending = _taken(account, own_part if is_pending else [], points)
     left = points - _sum_taken(account, pending)
-    spendable = [*(lot for lot in own_lots if lot.state == "available"), *others]
-    available = take(spendable, left, short=True)
+    sources = [*([] if is_pending else own_part), *_returned(account, drawn), *_others(account)]
+    available = _taken(account, sources, left)
     parts: list[tuple[MemberAccount, tuple[Lot, ...], int]] = [
         ("pending", pending, _sum_taken(account, pending)),
         ("available", available, _sum_taken(account, available)),
@@ -47,6 +117,64 @@ def claw_back(
         )
         account = post(account, posting, stamp=stamp) if amount else account
     return account
+
+
+def redrawn(
+    drawn: Sequence[DrawnLot], account: Account, entries: Sequence[Entry], *, own: Cause
+) -> tuple[DrawnLot, ...]:
+    """The lots an order has drawn on, after some entries that it caused; its own lot apart."""
+    found = {one.lot.id: one for one in drawn}
+    for part in (part for entry in entries for part in entry.allocations):
+        lot = account.lots[part.lot_id]
+        if lot.cause != own:
+            before = found.get(lot.id, DrawnLot(lot=lot, paid=0, out=0))
+            found[lot.id] = replace(before, lot=lot, out=before.out - part.points)
+    return tuple(found.values())
+
+
+def _coming_back(drawn: Sequence[DrawnLot], points: int) -> list[tuple[Lot, int]]:
+    """Which lots get points back, in turn: those that stood in, then those that paid."""
+    ordered = sorted(drawn, key=lambda one: usage_order(one.lot))
+    paid = [(one.lot, min(one.out, one.paid)) for one in ordered]
+    stood_in = [(one.lot, one.out - one.paid) for one in ordered]
+    parts: dict[str, tuple[Lot, int]] = {}
+    for lot, most in reversed([*paid, *stood_in]):
+        part = min(most, points)
+        if part > 0:
+            _, before = parts.pop(lot.id, (lot, 0))
+            parts[lot.id] = (lot, before + part)
+            points -= part
+    if points:
+        raise LedgerBroken("more points would come back than were drawn")
+    return list(parts.values())
+
+
+def _returned(account: Account, drawn: Sequence[DrawnLot]) -> list[tuple[str, int]]:
+    """What came back to the lots that paid and is still there."""
+    paid = sorted(
+        (one for one in drawn if one.paid > one.out), key=lambda one: usage_order(one.lot)
+    )
+    spendable = {lot.id for lot in account.lots_in("available")}
+    return [(one.lot.id, one.paid - one.out) for one in paid if one.lot.id in spendable]
+
+
+def _others(account: Account) -> list[tuple[str, int]]:
+    return [(lot.id, lot.remaining) for lot in in_order_of_use(account)]
+
+
+def _taken(account: Account, sources: Sequence[tuple[str, int]], points: int) -> tuple[Lot, ...]:
+    """Lots after `points` were taken from sources in turn: a lot, and how much at most.
+
+    A lot may be named twice. It may come up short.
+    """
+    after: dict[str, Lot] = {}
+    for lot_id, most in sources:
+        lot = after.get(lot_id, account.lots[lot_id])
+        part = min(points, most, lot.remaining)
+        if part > 0:
+            after[lot_id] = lot.taken(part)
+            points -= part
+    return tuple(after.values())
 
 
 def _sum_taken(account: Account, lots: Sequence[Lot]) -> int:

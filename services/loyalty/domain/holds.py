@@ -80,7 +80,7 @@ def give_back(
     )
     account = post(account, posting, stamp=stamp)
     for lot, _ in used:
-        account = repay(account, lot.id, stamp=stamp)
+        account = repay(account, lot.id, stamp=stamp, cause=cause)
     return account
 
 

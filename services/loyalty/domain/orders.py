@@ -1,5 +1,10 @@
-"""Orders and refunds: what was reported, and the closed form of what a refund takes back."""
+"""Orders: what was reported, how they stand, and the closed forms of what they earn and return.
 
+How an order stands depends on the set of facts reported about it, never on their order: cancelled
+outweighs refunded, refunded outweighs completed, completed outweighs paid.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -11,25 +16,8 @@ from services.loyalty.domain.programme import (
     earned_points,
     expires_at,
 )
-from shared.kernel.errors import Refusal
-from shared.kernel.money import yuan_text
 
 OrderState = Literal["paid", "completed", "cancelled", "refunded"]
-
-
-class OrderRefunded(Refusal):
-    """Everything of the order went back, so it can no longer be completed."""
-
-    code = "order_refunded"
-
-
-class RefundExceedsPayment(Refusal):
-    """More would go back than was paid; the facts say how much still can."""
-
-    code = "refund_exceeds_payment"
-
-    def __init__(self, *, refundable_fen: int) -> None:
-        super().__init__(refundable_fen=refundable_fen, refundable_yuan=yuan_text(refundable_fen))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,29 +57,11 @@ class OrderFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundFacts:
-    """A refund as the storefront reports it."""
-
-    refund_id: str
-    order_id: str
-    amount_fen: int
-    items: tuple[OrderItem, ...] | None
-    refunded_at: datetime
-
-    def hash(self) -> bytes:
-        """What tells two reports of the same refund id apart."""
-        items = None if self.items is None else item_rows(self.items)
-        moment = self.refunded_at.isoformat()
-        return facts_hash([self.refund_id, self.order_id, self.amount_fen, items, moment])
-
-
-@dataclass(frozen=True, kw_only=True)
 class Order:
     """An order on record, with the rules it earned under."""
 
     order_id: str
     member_id: str
-    state: OrderState
     paid_fen: int
     discount_fen: int
     refunded_fen: int
@@ -107,6 +77,21 @@ class Order:
     paid_at: datetime
     completed_at: datetime | None
     recorded_at: datetime
+    cancelled_at: datetime | None = None
+    #: Whether its completion and its cancellation were known when it was recorded.
+    came_completed: bool = False
+    came_cancelled: bool = False
+    items: tuple[OrderItem, ...] = ()
+    reservation_id: str | None = None
+
+    @property
+    def state(self) -> OrderState:
+        """How it stands: by what was reported of it, in whatever order."""
+        if self.cancelled_at is not None:
+            return "cancelled"
+        if 0 < self.paid_fen == self.refunded_fen:
+            return "refunded"
+        return "paid" if self.completed_at is None else "completed"
 
     @property
     def refundable_fen(self) -> int:
@@ -114,33 +99,24 @@ class Order:
         return self.paid_fen - self.refunded_fen
 
     @property
+    def is_gone(self) -> bool:
+        """Whether nothing of it is kept: cancelled, or refunded in full."""
+        return self.state in ("cancelled", "refunded")
+
+    @property
     def available_at(self) -> datetime | None:
-        """When its points become available; None until it is completed."""
-        if self.completed_at is None:
-            return None
-        return self.completed_at + timedelta(days=self.programme.hold_days)
+        """When its points become available; None as long as that waits for its completion."""
+        begins = self.completed_at
+        if self.import_id is None and self.programme.orders.pending_until == "payment":
+            begins = self.paid_at
+        return None if begins is None else begins + timedelta(days=self.programme.hold_days)
 
     @property
     def expires_at(self) -> datetime | None:
-        """When its points lapse; None until it is completed, or never."""
+        """When its points lapse; None until it is known when they become available, or never."""
         if self.available_at is None:
             return None
         return expires_at(self.programme.expiry, available_at=self.available_at)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refund:
-    """A refund on record. The last five are None while its order is unknown."""
-
-    facts: RefundFacts
-    facts_hash: bytes
-    member_id: str | None
-    recorded_at: datetime
-    applied_fen: int | None = None
-    refunded_total_fen: int | None = None
-    clawed_back_points: int | None = None
-    debt_points: int | None = None
-    growth: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,17 +126,29 @@ class Earning:
     points: int
     growth: int
 
+    def less(self, other: "Earning") -> "Earning":
+        """The difference of two."""
+        return Earning(points=self.points - other.points, growth=self.growth - other.growth)
+
 
 def earning(order: Order, *, kept_fen: int) -> Earning:
     """What an order earns when so much of it is kept, under the rules it was recorded with.
 
-    An imported order earned nothing, so there is nothing to take back either.
+    Points are earned on `kept_fen`, or, where the programme says `gross`, on the same share of
+    what it would have cost without discount: gross × kept ÷ paid, rounded down (all of it when
+    nothing was to be paid). Growth always follows the cash.
+
+    An imported order that earned nothing when it was recorded has nothing to give back either.
     """
-    if order.import_id is not None:
+    if order.import_id is not None and not order.earned_points and not order.growth:
         return Earning(points=0, growth=0)
+    basis_fen = kept_fen
+    if order.programme.orders.earn_on == "gross":
+        gross_fen = order.paid_fen + order.discount_fen
+        basis_fen = gross_fen * kept_fen // order.paid_fen if order.paid_fen else gross_fen
     return Earning(
         points=earned_points(
-            paid_fen=kept_fen,
+            paid_fen=basis_fen,
             points_per_yuan=order.programme.points_per_yuan,
             multiplier_percent=order.multiplier_percent,
         ),
@@ -168,31 +156,40 @@ def earning(order: Order, *, kept_fen: int) -> Earning:
     )
 
 
+def kept(order: Order) -> Earning:
+    """What an order leaves its member with, as it stands; nothing once it is cancelled.
+
+    A refund takes back kept(before) less kept(after), so any split of a sum in any order takes
+    back earned(as paid) less earned(what is kept).
+    """
+    if order.cancelled_at is not None:
+        return Earning(points=0, growth=0)
+    return earning(order, kept_fen=order.refundable_fen)
+
+
+def returned_points(order: Order, *, spent: int) -> int:
+    """How many of the points spent on an order have to be back, as it stands.
+
+    The share of the money that went back, rounded down; all when nothing is kept. So no split of a
+    refund returns more or less than the whole would.
+    """
+    if order.cancelled_at is not None:
+        return spent
+    return spent * order.refunded_fen // order.paid_fen if order.paid_fen else 0
+
+
 def as_first_told(order: Order) -> Order:
     """The order as it stood when it was recorded, to give the first reply again."""
-    refunded_fen = order.refunded_at_recording_fen
-    kept = earning(order, kept_fen=order.paid_fen - refunded_fen)
-    return replace(
+    first = replace(
         order,
-        state="refunded" if refunded_fen and refunded_fen == order.paid_fen else "paid",
-        refunded_fen=refunded_fen,
-        clawed_back_points=order.earned_points - kept.points,
-        completed_at=None,
+        refunded_fen=order.refunded_at_recording_fen,
+        completed_at=order.completed_at if order.came_completed else None,
+        cancelled_at=order.cancelled_at if order.came_cancelled else None,
     )
+    return replace(first, clawed_back_points=order.earned_points - kept(first).points)
 
 
-def clawback(order: Order, *, amount_fen: int) -> Earning:
-    """What one more refund takes back: earned(kept before) less earned(kept after).
-
-    Summed over any split in any order this is earned(as paid) less earned(what is kept).
-    """
-    kept_fen = order.refundable_fen
-    before = earning(order, kept_fen=kept_fen)
-    after = earning(order, kept_fen=kept_fen - amount_fen)
-    return Earning(points=before.points - after.points, growth=before.growth - after.growth)
-
-
-def item_rows(items: tuple[OrderItem, ...]) -> list[dict[str, str | int | None]]:
+def item_rows(items: Sequence[OrderItem]) -> list[dict[str, str | int | None]]:
     """Items as they are stored."""
     return [
         {

@@ -170,8 +170,11 @@ def _release(account: Account, lot: Lot, *, stamp: Stamp) -> Account:
     return post(account, posting, stamp=stamp)
 
 
-def repay(account: Account, lot_id: str, *, stamp: Stamp) -> Account:
-    """Pay debt, as far as there is any, with the points of a lot that just became available."""
+def repay(account: Account, lot_id: str, *, stamp: Stamp, cause: Cause | None = None) -> Account:
+    """Pay debt, as far as there is any, with the points of a lot that just became available.
+
+    `cause` is what made them available, if not what made the lot.
+    """
     lot = account.lots[lot_id]
     points = min(lot.remaining, account.balances.debt)
     if points == 0:
@@ -181,7 +184,7 @@ def repay(account: Account, lot_id: str, *, stamp: Stamp) -> Account:
         debit="available",
         credit="debt",
         points=points,
-        cause=lot.cause,
+        cause=cause or lot.cause,
         programme_version=lot.programme_version,
         occurred_at=stamp.at,
         lots=(lot.taken(points),),

@@ -1,30 +1,34 @@
-"""Refunds that were reported before an import told of their orders."""
+"""What was reported of orders before an import told of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from services.loyalty.operations.points import lock_settled
-from services.loyalty.operations.refunds import apply_refund
-from services.loyalty.store.books import save_members
+from services.loyalty.domain.order_decisions import settle_waiting
+from services.loyalty.operations.order_books import load_books, note_completed, save_books
+from services.loyalty.operations.points import stamp_of
 from services.loyalty.store.imports_orders import orders_with_waiting_refunds
-from services.loyalty.store.orders import find_order, save_refunded
-from services.loyalty.store.refunds import save_refund, waiting_refunds
+from services.loyalty.store.orders import find_records
 from shared.db import Transaction
 
 
 async def apply_waiting_refunds(transaction: Transaction, *, order_ids: Sequence[str]) -> None:
-    """Let the refunds that waited for these orders count; the orders were added just now.
+    """Let what waited for these orders count; the orders were added just now.
 
-    They come on top of what the history says was refunded, up to what was paid. An imported order
-    earned nothing, so no points go back.
+    Refunds come on top of what the history says was refunded, up to what was paid, and take back
+    what the order earned, if it did. A completion counts unless the history tells of one.
     """
     session = transaction.session
-    for order_id in await orders_with_waiting_refunds(session, order_ids=order_ids):
-        order = await find_order(session, order_id=order_id)
+    awaited = await orders_with_waiting_refunds(session, order_ids=order_ids)
+    for record in (await find_records(session, order_ids=awaited)).values():
+        waiting, order = record.waiting, record.order
         assert order is not None, "it was added in this transaction"
-        member = await lock_settled(transaction, member_id=order.member_id, lots="open")
-        for refund in await waiting_refunds(session, order_id=order_id):
-            applied = apply_refund(transaction, member=member, order=order, refund=refund)
-            member, order = applied.member, applied.order
-            await save_refund(session, refund=applied.refund, applied_at=transaction.now)
-        await save_members(session, [member])
-        await save_refunded(session, order=order)
+        completes = waiting.completed_at is not None and order.completed_at is None
+        if not waiting.takes_back and not completes:
+            continue
+        if not completes:
+            waiting = replace(waiting, completed_at=None)
+        member, books = await load_books(transaction, record=record, order=order)
+        books, steps = settle_waiting(books, waiting=waiting, stamp=stamp_of(transaction))
+        if completes:
+            note_completed(transaction, order=books.order)
+        await save_books(transaction, member=member, books=books, steps=steps)

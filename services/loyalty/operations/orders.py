@@ -1,38 +1,25 @@
 """Orders: recorded when paid, completed when received."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.loyalty.domain.facts import AlreadyRecordedDifferently
-from services.loyalty.domain.lots import Cause
-from services.loyalty.domain.orders import (
-    Order,
-    OrderFacts,
-    OrderRefunded,
-    Refund,
-    earning,
-)
-from services.loyalty.domain.points import earn_pending, schedule
-from services.loyalty.domain.programme import growth_window_start
-from services.loyalty.domain.tiers import after_growth
+from services.loyalty.domain.order_decisions import Recorded, complete, record
+from services.loyalty.domain.orders import Order, OrderFacts
 from services.loyalty.operations.checkout import capture_reservation
-from services.loyalty.operations.points import lock_settled, settle, stamp_of
-from services.loyalty.operations.refunds import apply_refund
+from services.loyalty.operations.order_books import (
+    load_books,
+    note_completed,
+    save_books,
+    spent_on,
+)
+from services.loyalty.operations.points import lock_settled, stamp_of
 from services.loyalty.operations.tiers import note_tier
 from services.loyalty.store.accounts import LockedMember
-from services.loyalty.store.books import save_members
-from services.loyalty.store.orders import (
-    add_order,
-    find_order,
-    hold_order,
-    save_completion,
-    save_growth,
-)
-from services.loyalty.store.refunds import save_refund, waiting_refunds
-from shared.contracts.loyalty import OrderCompleted, OrderPaid, PointsEarned
-from shared.db import Transaction
-from shared.kernel.errors import NotFound
+from services.loyalty.store.order_changes import add_early_completion
+from services.loyalty.store.orders import find_record, hold_order
+from shared.contracts.loyalty import OrderPaid, PointsEarned
+from shared.db import Occasion, Transaction
 from shared.kernel.ids import new_id
 
 
@@ -44,19 +31,28 @@ class RecordedOrder:
     repeated: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """That an order was received; `order` is None while it is not known itself."""
+
+    order_id: str
+    completed_at: datetime
+    order: Order | None
+
+
 async def record_order(transaction: Transaction, *, facts: OrderFacts) -> RecordedOrder:
-    """Record a paid order: points pending, growth at once, tier at once, waiting refunds applied.
+    """Record a paid order: points pending, growth at once, tier at once, then what waited for it.
 
     A reservation's voucher and points are used up by it. The same order again answers with what is
     on record. Raises MemberNotFound, MemberMerged, ReservationUnknown, ReservationClosed and
-    AlreadyRecordedDifferently. Eight statements without a reservation, seven when it gives
-    no growth; the door adds five round trips (begin, key, reply, events, commit).
+    AlreadyRecordedDifferently. Six statements without a reservation; the door adds five round
+    trips (begin, key, reply, events, commit).
     """
     session = transaction.session
     await hold_order(session, order_id=facts.order_id)
-    known = await find_order(session, order_id=facts.order_id)
-    if known is not None:
-        return _repeated(known, facts_hash=facts.hash())
+    known = await find_record(session, order_id=facts.order_id)
+    if known.order is not None:
+        return repeated_order(known.order, facts=facts)
     member = (await lock_settled(transaction, member_id=facts.member_id)).active()
     if facts.reservation_id is not None:
         member = await capture_reservation(
@@ -65,162 +61,95 @@ async def record_order(transaction: Transaction, *, facts: OrderFacts) -> Record
             reservation_id=facts.reservation_id,
             order_id=facts.order_id,
         )
-    order = _new_order(transaction, facts=facts, member=member)
-    _note_paid(transaction, facts=facts)
-    member = _earn(transaction, member=member, order=order)
-    waiting = await waiting_refunds(session, order_id=order.order_id)
-    member, order, refunds = _apply_waiting(
-        transaction, member=member, order=order, waiting=waiting
+    waiting = known.waiting
+    recorded = record(
+        member.account,
+        standing=member.standing,
+        programme=member.programme,
+        facts=facts,
+        waiting=waiting,
+        spent=await spent_on(transaction, order=facts) if waiting.takes_back else None,
+        lot_id=new_id("lot", at=transaction.now),
+        stamp=stamp_of(transaction),
     )
-    order = replace(
-        order,
-        tier_at_recording=member.standing.tier_code,
-        refunded_at_recording_fen=order.refunded_fen,
+    note_recorded(transaction, member=member, facts=facts, recorded=recorded)
+    cause = recorded.earned.cause
+    note_tier(
+        transaction,
+        before=member,
+        after=member.with_standing(recorded.earned.standing),
+        cause_kind=cause.kind,
+        cause_id=cause.id,
     )
-    await save_members(session, [member])
-    if not await add_order(session, order=order, facts=facts):
-        raise AlreadyRecordedDifferently(id=order.order_id)
-    growth = earning(order, kept_fen=order.refundable_fen).growth
-    if order.growth:
-        await save_growth(session, order=order, growth=growth)
-    for refund in refunds:
-        await save_refund(session, refund=refund, applied_at=transaction.now)
-    return RecordedOrder(order=order, repeated=False)
+    await save_books(
+        transaction, member=member, books=recorded.books, steps=recorded.went_back, facts=facts
+    )
+    return RecordedOrder(order=recorded.books.order, repeated=False)
 
 
 async def complete_order(
     transaction: Transaction, *, order_id: str, completed_at: datetime
-) -> RecordedOrder:
+) -> Completion:
     """Mark an order as received: its points become available when the hold is over.
 
-    The same completion again answers with what is on record. Raises NotFound, OrderRefunded and
-    AlreadyRecordedDifferently. Six statements; the door adds five round trips.
+    Before its order is known it waits for it; after all of it went back it changes nothing else.
+    The same completion again answers with what is on record. Raises AlreadyRecordedDifferently.
+    Six statements, three when it waits; the door adds five round trips.
     """
     session = transaction.session
     await hold_order(session, order_id=order_id)
-    order = await find_order(session, order_id=order_id)
-    if order is None:
-        raise NotFound
-    if order.completed_at is not None:
-        if order.completed_at != completed_at:
+    known = await find_record(session, order_id=order_id)
+    order = known.order
+    before = known.early_completion if order is None else order.completed_at
+    if before is not None:
+        if before != completed_at:
             raise AlreadyRecordedDifferently(id=order_id)
-        return RecordedOrder(order=order, repeated=True)
-    if order.state == "refunded":
-        raise OrderRefunded
-    completed = replace(order, state="completed", completed_at=completed_at)
-    member = await lock_settled(transaction, member_id=order.member_id, lots="open")
-    assert completed.available_at is not None
-    transaction.record(
-        OrderCompleted(order_id=order_id, member_id=order.member_id, completed_at=completed_at),
-        subject=order.member_id,
-    )
-    scheduled = schedule(
-        member.account,
-        cause=Cause(kind="order", id=order_id),
-        available_at=completed.available_at,
-        expires_at=completed.expires_at,
-    )
-    await save_members(session, [settle(transaction, member.with_account(scheduled))])
-    await save_completion(session, order_id=order_id, completed_at=completed_at)
-    return RecordedOrder(order=completed, repeated=False)
+        return Completion(order_id=order_id, completed_at=completed_at, order=order)
+    if order is None:
+        await add_early_completion(
+            session, order_id=order_id, completed_at=completed_at, recorded_at=transaction.now
+        )
+        return Completion(order_id=order_id, completed_at=completed_at, order=None)
+    member, books = await load_books(transaction, record=known, order=order)
+    books = complete(books, completed_at=completed_at)
+    note_completed(transaction, order=books.order)
+    await save_books(transaction, member=member, books=books)
+    return Completion(order_id=order_id, completed_at=completed_at, order=books.order)
 
 
-def _repeated(known: Order, *, facts_hash: bytes) -> RecordedOrder:
-    if known.facts_hash != facts_hash:
-        raise AlreadyRecordedDifferently(id=known.order_id)
+def repeated_order(known: Order, *, facts: OrderFacts) -> RecordedOrder:
+    """The order on record, if it is the same. Raises AlreadyRecordedDifferently."""
+    if known.facts_hash != facts.hash():
+        raise AlreadyRecordedDifferently(id=facts.order_id)
     return RecordedOrder(order=known, repeated=True)
 
 
-def _new_order(transaction: Transaction, *, facts: OrderFacts, member: LockedMember) -> Order:
-    """The order under the rules in force, with the multiplier of the tier before it."""
-    programme = member.programme
-    order = Order(
+def note_recorded(
+    occasion: Occasion, *, member: LockedMember, facts: OrderFacts, recorded: Recorded
+) -> None:
+    """Tell that an order was paid, what it earned, and that it was received if so."""
+    paid = OrderPaid(
         order_id=facts.order_id,
         member_id=facts.member_id,
-        state="paid",
         paid_fen=facts.paid_fen,
         discount_fen=facts.discount_fen,
-        refunded_fen=0,
-        facts_hash=facts.hash(),
-        programme=programme,
-        multiplier_percent=programme.tier(member.standing.tier_code).multiplier_percent,
-        earned_points=0,
-        clawed_back_points=0,
-        growth=0,
-        tier_at_recording=None,
-        refunded_at_recording_fen=0,
-        import_id=None,
         paid_at=facts.paid_at,
-        completed_at=None,
-        recorded_at=transaction.now,
+        channel=facts.channel,
+        device_id=facts.device_id,
+        payer_hash=facts.payer_hash,
     )
-    earned = earning(order, kept_fen=facts.paid_fen)
-    return replace(order, earned_points=earned.points, growth=earned.growth)
-
-
-def _earn(transaction: Transaction, *, member: LockedMember, order: Order) -> LockedMember:
-    cause = Cause(kind="order", id=order.order_id)
-    account = earn_pending(
-        member.account,
-        lot_id=new_id("lot", at=transaction.now),
-        points=order.earned_points,
-        cause=cause,
-        programme_version=order.programme.version,
-        occurred_at=order.paid_at,
-        stamp=stamp_of(transaction),
-    )
+    occasion.record(paid, subject=facts.member_id)
+    cause, order = recorded.earned.cause, recorded.earned.order
     if order.earned_points:
-        transaction.record(
-            PointsEarned(
-                member_id=member.id,
-                points=order.earned_points,
-                status="pending",
-                available_at=None,
-                expires_at=None,
-                cause_kind=cause.kind,
-                cause_id=cause.id,
-            ),
-            subject=member.id,
+        earned = PointsEarned(
+            member_id=member.id,
+            points=order.earned_points,
+            status="pending",
+            available_at=order.available_at,
+            expires_at=order.expires_at,
+            cause_kind=cause.kind,
+            cause_id=cause.id,
         )
-    start = growth_window_start(member.programme, now=transaction.now)
-    counts = start is None or order.paid_at >= start
-    standing = after_growth(
-        member.standing,
-        growth=member.standing.growth + (order.growth if counts else 0),
-        programme=member.programme,
-        now=transaction.now,
-    )
-    after = member.with_account(account).with_standing(standing)
-    note_tier(transaction, before=member, after=after, cause_kind=cause.kind, cause_id=cause.id)
-    return after
-
-
-def _apply_waiting(
-    transaction: Transaction,
-    *,
-    member: LockedMember,
-    order: Order,
-    waiting: Sequence[Refund],
-) -> tuple[LockedMember, Order, list[Refund]]:
-    refunds = []
-    for refund in waiting:
-        applied = apply_refund(transaction, member=member, order=order, refund=refund)
-        member, order = applied.member, applied.order
-        refunds.append(applied.refund)
-    return member, order, refunds
-
-
-def _note_paid(transaction: Transaction, *, facts: OrderFacts) -> None:
-    transaction.record(
-        OrderPaid(
-            order_id=facts.order_id,
-            member_id=facts.member_id,
-            paid_fen=facts.paid_fen,
-            discount_fen=facts.discount_fen,
-            paid_at=facts.paid_at,
-            channel=facts.channel,
-            device_id=facts.device_id,
-            payer_hash=facts.payer_hash,
-        ),
-        subject=facts.member_id,
-    )
+        occasion.record(earned, subject=member.id)
+    if recorded.books.order.completed_at is not None:
+        note_completed(occasion, order=recorded.books.order)

@@ -13,6 +13,7 @@ from services.loyalty.store.writing import (
     Column,
     Placeholders,
     Rows,
+    column_arrays,
     inserting,
     keeping,
     telling,
@@ -139,8 +140,10 @@ class BatchStatement:
     order of every write: keys, accounts by their id, events' subjects.
     """
 
-    def __init__(self, *own: Rows[Any]) -> None:
+    def __init__(self, *own: Rows[Any], unless: str | None = None) -> None:
+        """`unless` is SQL that finds what must not be there, `{ids}` standing for some ids."""
         self._own = own
+        self._guarded = unless is not None
         placeholders = Placeholders()
         kept_first = "and (select count(*) from kept) >= 0"
         parts = [
@@ -150,6 +153,9 @@ class BatchStatement:
             telling(placeholders),
         ]
         done = "(select count(*) from kept) + (select count(*) from moved)"
+        if unless is not None:
+            there = unless.format(ids=placeholders.arrays(["text"]))
+            done = f"case when exists ({there}) then -1 else {done} end"
         wanted = placeholders.one("bigint")
         self._sql = f"with {', '.join(parts)} select refuse_stale({done}, {wanted})"
 
@@ -160,6 +166,7 @@ class BatchStatement:
         own: Sequence[Sequence[Any]],
         *,
         saving: Saving,
+        ids: Sequence[str] = (),
     ) -> None:
         """Write. `own` are the rows of each table of its own. Raises Stale."""
         ordered = sorted(members, key=lambda one: one.id)
@@ -172,6 +179,7 @@ class BatchStatement:
                 for column in rows.arguments(values)
             ),
             *event_rows(saving.events, occurred_at=saving.now),
+            *([list(ids)] if self._guarded else []),
             len(saving.replies) + len(ordered),
         ]
         try:
@@ -193,8 +201,7 @@ def _arguments(members: Sequence[LockedMember]) -> list[list[Any]]:
     books: list[tuple[Rows[Any], Sequence[Any]]] = list(
         zip(_BOOKS, (entries, lots, allocations), strict=True)
     )
-    accounts: list[list[Any]] = [[value(one) for one in members] for _, _, value in _ACCOUNTS]
     return [
-        *accounts,
+        *column_arrays(_ACCOUNTS, members),
         *(column for rows, values in books for column in rows.arguments(values)),
     ]

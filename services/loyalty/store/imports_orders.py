@@ -45,7 +45,11 @@ _KNOWN: Final = text(
 )
 _AWAITED: Final = text(
     """
-    select distinct order_id from refunds where order_id = any(:order_ids) and applied_at is null
+    select order_id from refunds where order_id = any(:order_ids) and applied_at is null
+    union
+    select order_id from order_cancellations where order_id = any(:order_ids) and applied_at is null
+    union
+    select order_id from early_completions where order_id = any(:order_ids)
     order by order_id
     """
 )
@@ -96,5 +100,5 @@ async def known_orders(session: AsyncSession, *, order_ids: Sequence[str]) -> di
 async def orders_with_waiting_refunds(
     session: AsyncSession, *, order_ids: Sequence[str]
 ) -> list[str]:
-    """Those of these orders whose refunds came before them."""
+    """Those of these orders whose refunds, cancellation or completion came before them."""
     return list((await execute(session, _AWAITED, {"order_ids": list(order_ids)})).scalars())

@@ -1,100 +1,79 @@
-"""Refunds: known by their own id, waiting until their order is known."""
+"""What refunds must know beside their order: the lots that its points came from."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.loyalty.domain.orders import OrderItem, Refund, RefundFacts, item_rows
+from services.loyalty.domain.clawbacks import DrawnLot, SpentPoints
+from services.loyalty.domain.lots import Cause, Lot
 from shared.sql import execute
 
-_FIND: Final = text("select * from refunds where refund_id = :refund_id")
-_WAITING: Final = text(
+# Every entry that the order caused, its own lot apart, says what it drew on: what its points paid
+# with, what came back of that, and what its refunds took elsewhere.
+_SPENT: Final = text(
     """
-    select * from refunds where order_id = :order_id and applied_at is null
-    order by refunded_at, refund_id
+    select redemptions.id as redemption_id, redemptions.points as spent,
+      redemptions.returned_points as returned, lots.*, drawn.paid, drawn.out
+    from reservations
+    join redemptions on redemptions.id = reservations.redemption_id
+    cross join lateral (
+      select parts.member_id, parts.lot_id, -sum(parts.points)::bigint as out,
+        coalesce(-sum(parts.points) filter (where entries.kind in ('held', 'redeemed')), 0)::bigint
+          as paid
+      from (
+        select 'redemption', redemptions.id
+        union all select 'cancellation', cast(:order_id as text)
+        union all select 'refund', refund_id from refunds where order_id = :order_id
+      ) as causes(kind, id)
+      join point_entries as entries
+        on entries.cause_kind = causes.kind and entries.cause_id = causes.id
+      join lot_allocations as parts
+        on parts.member_id = entries.member_id and parts.entry_seq = entries.seq
+      where entries.member_id = :member_id
+      group by parts.member_id, parts.lot_id
+    ) as drawn
+    join point_lots as lots on lots.member_id = drawn.member_id and lots.id = drawn.lot_id
+    where reservations.id = :reservation_id and redemptions.state <> 'cancelled'
+      and (lots.cause_kind, lots.cause_id) <> ('order', cast(:order_id as text))
+    order by lots.id
     """
 )
-_SAVE: Final = text(
+
+
+async def find_spent_points(
+    session: AsyncSession, *, member_id: str, order_id: str, reservation_id: str
+) -> SpentPoints | None:
+    """The points that paid a part of an order, read under the lock on its member's account.
+
+    None when points did not, or not out of this member's lots.
     """
-    insert into refunds (refund_id, order_id, member_id, amount_fen, items, facts_hash,
-      applied_fen, refunded_total_fen, clawed_back_points, debt_points, growth, refunded_at,
-      recorded_at, applied_at)
-    values (:refund_id, :order_id, :member_id, :amount_fen, cast(:items as jsonb), :facts_hash,
-      :applied_fen, :refunded_total_fen, :clawed_back_points, :debt_points, :growth, :refunded_at,
-      :recorded_at, :applied_at)
-    on conflict (refund_id) do update set member_id = excluded.member_id,
-      applied_fen = excluded.applied_fen, refunded_total_fen = excluded.refunded_total_fen,
-      clawed_back_points = excluded.clawed_back_points, debt_points = excluded.debt_points,
-      growth = excluded.growth, applied_at = excluded.applied_at
-    where refunds.order_id = excluded.order_id and refunds.applied_at is null
-    returning refund_id
-    """
-)
-
-
-async def find_refund(session: AsyncSession, *, refund_id: str) -> Refund | None:
-    """The refund on record, if there is one."""
-    row = (await execute(session, _FIND, {"refund_id": refund_id})).one_or_none()
-    return None if row is None else _refund(row)
-
-
-async def waiting_refunds(session: AsyncSession, *, order_id: str) -> Sequence[Refund]:
-    """Refunds that came before their order, in the order in which the money went back."""
-    rows = await execute(session, _WAITING, {"order_id": order_id})
-    return [_refund(row) for row in rows]
-
-
-async def save_refund(
-    session: AsyncSession, *, refund: Refund, applied_at: datetime | None
-) -> bool:
-    """Record a refund, or that a waiting one was applied; False when its id is another order's."""
-    facts = refund.facts
-    items = None if facts.items is None else orjson.dumps(item_rows(facts.items)).decode()
-    saved = await execute(
+    rows = await execute(
         session,
-        _SAVE,
-        {
-            "refund_id": facts.refund_id,
-            "order_id": facts.order_id,
-            "member_id": refund.member_id,
-            "amount_fen": facts.amount_fen,
-            "items": items,
-            "facts_hash": refund.facts_hash,
-            "applied_fen": refund.applied_fen,
-            "refunded_total_fen": refund.refunded_total_fen,
-            "clawed_back_points": refund.clawed_back_points,
-            "debt_points": refund.debt_points,
-            "growth": refund.growth,
-            "refunded_at": facts.refunded_at,
-            "recorded_at": refund.recorded_at,
-            "applied_at": applied_at,
-        },
+        _SPENT,
+        {"member_id": member_id, "order_id": order_id, "reservation_id": reservation_id},
     )
-    return saved.one_or_none() is not None
+    lots = rows.all()
+    if not lots:
+        return None
+    return SpentPoints(
+        redemption_id=lots[0].redemption_id,
+        points=lots[0].spent,
+        returned=lots[0].returned,
+        lots=tuple(_drawn(row) for row in lots),
+    )
 
 
-def _refund(row: Row[Any]) -> Refund:
-    items = None
-    if row.items is not None:
-        items = tuple(OrderItem(**item) for item in orjson.loads(row.items))
-    return Refund(
-        facts=RefundFacts(
-            refund_id=row.refund_id,
-            order_id=row.order_id,
-            amount_fen=row.amount_fen,
-            items=items,
-            refunded_at=row.refunded_at,
-        ),
-        facts_hash=row.facts_hash,
-        member_id=row.member_id,
-        recorded_at=row.recorded_at,
-        applied_fen=row.applied_fen,
-        refunded_total_fen=row.refunded_total_fen,
-        clawed_back_points=row.clawed_back_points,
-        debt_points=row.debt_points,
-        growth=row.growth,
+def _drawn(row: Row[Any]) -> DrawnLot:
+    lot = Lot(
+        id=row.id,
+        cause=Cause(kind=row.cause_kind, id=row.cause_id),
+        state=row.state,
+        points=row.points,
+        remaining=row.remaining,
+        available_at=row.available_at,
+        expires_at=row.expires_at,
+        programme_version=row.programme_version,
+        created_at=row.created_at,
     )
+    return DrawnLot(lot=lot, paid=row.paid, out=row.out)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, text
+from sqlalchemy import ColumnElement, exists, func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.voucher_templates import Template
 from services.loyalty.domain.vouchers import Period, Standing, VoucherState
-from services.loyalty.store.tables import Member, Order, Voucher, VoucherTemplate
+from services.loyalty.store.tables import Member, Order, Reward, Voucher, VoucherTemplate
 from services.loyalty.store.voucher_templates import worth_of
 from shared.sql import execute
 
@@ -140,6 +140,33 @@ async def list_vouchers_of(
         wanted = wanted.where(col(Voucher.id) < before)
     rows = await session.exec(wanted)
     return [VoucherView(voucher=voucher, template_name=name) for voucher, name in rows]
+
+
+async def vouchers_used_on(
+    session: AsyncSession, *, member_id: str, order_id: str, now: datetime
+) -> Sequence[Voucher]:
+    """Vouchers used on an order that could be used again, locked in order of their ids.
+
+    Those of rewards that were taken back are not among them.
+    """
+    await session.flush()  # this very transaction may have used them
+    reversed_ = exists().where(
+        col(Reward.voucher_id) == col(Voucher.id), col(Reward.state) == "reversed"
+    )
+    found = await session.exec(
+        select(Voucher)
+        .where(
+            col(Voucher.member_id) == member_id,
+            col(Voucher.order_id) == order_id,
+            col(Voucher.state) == "redeemed",
+            col(Voucher.expires_at) > now,
+            ~reversed_,
+        )
+        .order_by(col(Voucher.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
 
 
 async def save_voucher(session: AsyncSession, voucher: Voucher) -> None:

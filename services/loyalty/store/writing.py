@@ -26,7 +26,12 @@ class Rows(Generic[T]):
 
     def arguments(self, rows: Sequence[T]) -> list[list[Any]]:
         """A list for each column."""
-        return [[value(row) for row in rows] for _, _, value in self.columns]
+        return column_arrays(self.columns, rows)
+
+
+def column_arrays(columns: Sequence[Column[T]], rows: Sequence[T]) -> list[list[Any]]:
+    """A list for each column."""
+    return [[value(row) for row in rows] for _, _, value in columns]
 
 
 class Placeholders:

@@ -7,6 +7,7 @@ from shared.contracts.loyalty.members import (
 )
 from shared.contracts.loyalty.orders import (
     ImportedOrder,
+    OrderCancelled,
     OrderCompleted,
     OrderPaid,
     OrderRefunded,
@@ -25,6 +26,7 @@ from shared.contracts.loyalty.vouchers import (
     RewardReversed,
     VoucherIssued,
     VoucherRedeemed,
+    VoucherRestored,
     VoucherVoided,
 )
 
@@ -32,6 +34,7 @@ __all__ = [
     "ImportedOrder",
     "MemberEnrolled",
     "MembersImported",
+    "OrderCancelled",
     "OrderCompleted",
     "OrderPaid",
     "OrderRefunded",
@@ -47,5 +50,6 @@ __all__ = [
     "TierChanged",
     "VoucherIssued",
     "VoucherRedeemed",
+    "VoucherRestored",
     "VoucherVoided",
 ]

@@ -49,6 +49,19 @@ class OrderRefunded(EventData):
     refunded_at: datetime
 
 
+class OrderCancelled(EventData):
+    """An order was called off. What had not gone back before is told by an OrderRefunded as well.
+
+    That one's `refund_id` is `cancellation/<order id>`, which no storefront's refund can be called.
+    """
+
+    type: ClassVar[str] = "order.cancelled.v1"
+
+    order_id: str
+    member_id: str
+    cancelled_at: datetime
+
+
 class ImportedOrder(BaseModel):
     """One order of an imported history."""
 

@@ -32,6 +32,18 @@ class VoucherRedeemed(EventData):
     source_id: str
 
 
+class VoucherRestored(EventData):
+    """A used voucher can be used again: nothing is kept of the order it was used on."""
+
+    type: ClassVar[str] = "voucher.restored.v1"
+
+    voucher_id: str
+    member_id: str
+    order_id: str
+    source_kind: str
+    source_id: str
+
+
 class VoucherVoided(EventData):
     """An unused voucher was taken back."""
 

@@ -9,7 +9,14 @@ from services.loyalty.store.tables.members import (
     ProgrammeVersion,
     TierChange,
 )
-from services.loyalty.store.tables.orders import Order, OrderImport, OrderImportRefusal, Refund
+from services.loyalty.store.tables.orders import (
+    EarlyCompletion,
+    Order,
+    OrderCancellation,
+    OrderImport,
+    OrderImportRefusal,
+    Refund,
+)
 from services.loyalty.store.tables.points import LotAllocation, PointEntry, PointLot, Redemption
 from services.loyalty.store.tables.reservations import Reservation
 from services.loyalty.store.tables.vouchers import Reward, Voucher, VoucherTemplate
@@ -19,11 +26,13 @@ add_technical_tables(metadata)
 
 __all__ = [
     "Account",
+    "EarlyCompletion",
     "GrowthEntry",
     "Identity",
     "LotAllocation",
     "Member",
     "Order",
+    "OrderCancellation",
     "OrderImport",
     "OrderImportRefusal",
     "PointEntry",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Text, false
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -27,6 +27,11 @@ def moment(*, null: bool = False, index: bool = False) -> Any:
 def amount(default: int | None = None, *, null: bool = False) -> Any:
     """A count of points, growth or fen."""
     return Field(default=default if default is not None or null else ..., sa_type=BigInteger)
+
+
+def flag() -> Any:
+    """Something that is not so unless it is said."""
+    return Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
 
 
 def words(*, null: bool = False, primary_key: bool = False, index: bool = False) -> Any:

@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from services.loyalty.store.tables.base import Table, amount, document, moment, words
+from services.loyalty.store.tables.base import Table, amount, document, flag, moment, words
 
 
 class Order(Table, table=True):
@@ -52,10 +52,46 @@ class Order(Table, table=True):
     #: What the first reply told, so that it can be told again; None for imported orders.
     tier_at_recording: str | None = words(null=True)
     refunded_at_recording_fen: int | None = amount(null=True)
+    #: Whether its completion and its cancellation came before it did.
+    came_completed: bool = flag()
+    came_cancelled: bool = flag()
     import_id: str | None = words(null=True)
     paid_at: datetime = moment()
     completed_at: datetime | None = moment(null=True)
+    cancelled_at: datetime | None = moment(null=True)
     recorded_at: datetime = moment()
+
+
+class EarlyCompletion(Table, table=True):
+    """That an order was received, reported before the order itself."""
+
+    __tablename__ = "early_completions"
+
+    order_id: str = words(primary_key=True)
+    completed_at: datetime = moment()
+    recorded_at: datetime = moment()
+
+
+class OrderCancellation(Table, table=True):
+    """That an order was called off, once. It may be reported before its order."""
+
+    __tablename__ = "order_cancellations"
+
+    order_id: str = words(primary_key=True)
+    #: None while the order is unknown.
+    member_id: str | None = words(null=True)
+    reason: str | None = words(null=True)
+    facts_hash: bytes = Field(sa_type=LargeBinary)
+    #: What had not gone back before, and what it took and gave back. None while the order is
+    #: unknown.
+    applied_fen: int | None = amount(null=True)
+    clawed_back_points: int | None = amount(null=True)
+    debt_points: int | None = amount(null=True)
+    returned_points: int | None = amount(null=True)
+    growth: int | None = amount(null=True)
+    cancelled_at: datetime = moment()
+    recorded_at: datetime = moment()
+    applied_at: datetime | None = moment(null=True)
 
 
 class Refund(Table, table=True):
@@ -78,10 +114,13 @@ class Refund(Table, table=True):
     #: and the order's refunds so far. None while the order is unknown, as are the next three.
     applied_fen: int | None = amount(null=True)
     refunded_total_fen: int | None = amount(null=True)
-    #: What it took back.
+    #: What it took back, and what it gave back of points that had paid.
     clawed_back_points: int | None = amount(null=True)
     debt_points: int | None = amount(null=True)
+    returned_points: int | None = amount(null=True)
     growth: int | None = amount(null=True)
+    #: Whether its lines are the order's: one that came first and named others counts by amount.
+    items_match: bool | None = Field(default=None)
     refunded_at: datetime = moment()
     recorded_at: datetime = moment()
     applied_at: datetime | None = moment(null=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Column,
     ForeignKeyConstraint,
     Index,
     LargeBinary,
@@ -146,6 +147,10 @@ class Redemption(Table, table=True):
     member_id: str = words()
     state: str = words()
     points: int = amount()
+    #: How many of them are back in their lots: not captured, released, cancelled or refunded.
+    returned_points: int = Field(
+        default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0"))
+    )
     purpose: str = words()
     reference: str = words()
     hold_expires_at: datetime | None = moment(null=True)
