@@ -84,14 +84,18 @@ class Chain:
             if computed == stored:
                 return self._entry("entry_unbalanced", seq)
             self._should_be = computed
-            if row[6:10] != after:
-                return self._altered(seq, "amounts")
-            if self._moved_in_lots(after) != sum(points for _, points in parts):
-                return self._altered(seq, "allocations")
-            return self._altered(seq, "facts")
+            return self._altered(seq, self._group(row, parts, after))
         if row_hash(previous=self.hash, columns=row[:_WIDTH], allocations=parts) == stored:
             return self._altered(seq, "previous_hash")
         return self._entry("entry_replaced", seq)
+
+    def _group(self, row: Row, parts: Parts, after: tuple[Any, ...] | None) -> str:
+        """Which columns of an altered entry do not fit what is around it."""
+        if row[6:10] != after:
+            return "amounts"
+        if self._moved_in_lots(after) != sum(points for _, points in parts):
+            return "allocations"
+        return "facts"
 
     def _look_back(self, row: Row) -> None:
         """Whether a later entry tells more of the one found: it follows what was altered away."""
@@ -100,7 +104,7 @@ class Chain:
             return
         if found.code == "entry_replaced" and row[_WIDTH] == self.hash:
             self.finding = Finding("entry_moved", {**found.facts, "now_at": row[1]})
-        if row[1] == self.seq + 1 and found.facts.get("columns") in ("facts", "hash"):
+        if row[1] == self.seq + 1 and found.facts.get("columns") == "facts":
             self._follow(row[_WIDTH])
 
     def _look_again(self, account: Row | None, lot: str | None) -> None:
@@ -126,7 +130,8 @@ class Chain:
             if value != wanted
         ]
         if entry_hash != self.hash and seq != self.seq:
-            self._find("entry_missing" if seq > self.seq else "entry_beyond", seq=self.seq + 1)
+            code = "entry_missing" if seq > self.seq else "entry_beyond"
+            self._find(code, seq=min(seq, self.seq) + 1)
         names += ["entry_seq"] if seq != self.seq else []
         names += ["entry_hash"] if entry_hash != self.hash else []
         if names:

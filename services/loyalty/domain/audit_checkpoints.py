@@ -98,7 +98,7 @@ class CheckpointTally:
     def _wrong(
         self, row: Row, before: bytes | None, sums: _Sums, so_far: _Sums, *, totals: bool
     ) -> str | None:
-        number, taken_at, members, entries, by_account, balances, digest, previous, _ = row
+        _, _, members, entries, by_account, balances, digest, previous, _ = row
         so_far.members += sums.members
         so_far.entries += sums.entries
         for name, points in sums.totals.items():

@@ -115,6 +115,7 @@ def _create_tables() -> None:
         sa.Column("checkpoint", sa.BigInteger(), nullable=True),
         sa.Column("after_member", sa.Text(), nullable=False),
         sa.Column("members", sa.BigInteger(), nullable=False),
+        sa.Column("members_total", sa.BigInteger(), nullable=False),
         sa.Column("entries", sa.BigInteger(), nullable=False),
         sa.Column("sums", json, nullable=False),
         sa.Column("disagreements", sa.BigInteger(), nullable=False),

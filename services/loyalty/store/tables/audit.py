@@ -73,7 +73,9 @@ class LedgerReconciliation(Table, table=True):
     checkpoint: int | None = amount(null=True)
     #: The last member that has been looked at.
     after_member: str = words()
+    #: How many have been looked at, of about how many, and their entries.
     members: int = amount(0)
+    members_total: int = amount(0)
     entries: int = amount(0)
     #: Net credits by account of the entries that the checkpoint covers.
     sums: dict[str, Any] = document()
