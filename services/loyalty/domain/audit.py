@@ -133,9 +133,11 @@ class _Walk:
                 self._on_progress(self.entry_count)
         chain.strays(self._allocations.of(member_id))
         chain.close(accounts[0] if accounts else None, list(self._lots.of(member_id)))
-        if not known or not accounts:
-            # Whoever is gone entirely is told of by the checkpoint; else by what is missing.
-            gone = marks.finding(chain.seq)
-            absent = "member_missing" if not known else "account_missing"
-            return gone or Finding(absent, {"member": member_id})
-        return chain.finding or marks.finding(chain.seq)
+        if chain.finding is not None and "seq" in chain.finding.facts:
+            return chain.finding
+        # A cut through the chain explains what the account and the lots say, not the reverse.
+        cut = marks.finding(chain.seq)
+        if cut is None and not (known and accounts):
+            absent = "account_missing" if known else "member_missing"
+            return Finding(absent, {"member": member_id})
+        return cut or chain.finding
