@@ -50,7 +50,7 @@ COMPARE: Final = text(
       union select member_id from lots union select member_id from heads
       union select member_id from wrong_lots union select member_id from holds
     ), compared as (
-      select member_id, coalesce(entries.entries, 0) as entries, array_remove(array[
+      select everybody.member_id, coalesce(entries.entries, 0) as entries, array_remove(array[
         case when slice.entry_seq is null then 'account_exists' end,
         case when (coalesce(open_lots.available, 0), coalesce(open_lots.pending, 0))
           <> (slice.available, slice.pending) then 'lots_are_balances' end,

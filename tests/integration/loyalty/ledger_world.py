@@ -132,11 +132,14 @@ async def tamper(loyalty: ServiceUnderTest, *statements: str, **parameters: Any)
 async def without_checks(loyalty: ServiceUnderTest) -> None:
     """Drop checks and keys of the ledger's tables, so that any value can be written."""
     rows = await loyalty.rows(
-        "select conrelid::regclass::text as of, conname from pg_constraint where contype in ('c', 'f', 'p')"
-        " and conrelid in ('accounts'::regclass, 'point_entries'::regclass, 'point_lots'::regclass,"
-        " 'lot_allocations'::regclass)"
+        "select conrelid::regclass::text as of, conname from pg_constraint"
+        " where contype in ('c', 'f', 'p') and conrelid in ('accounts'::regclass,"
+        " 'point_entries'::regclass, 'point_lots'::regclass, 'lot_allocations'::regclass)"
     )
-    await tamper(loyalty, *(f"alter table {row.of} drop constraint {row.conname}" for row in rows))
+    await tamper(
+        loyalty,
+        *(f"alter table {row.of} drop constraint if exists {row.conname} cascade" for row in rows),
+    )
 
 
 async def dump_of(loyalty: ServiceUnderTest, file: Path, *options: str) -> Path:

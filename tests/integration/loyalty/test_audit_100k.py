@@ -71,6 +71,14 @@ async def test_whatever_is_altered_among_100_000_entries_is_found(
 
 
 async def _any_flipped_bit_of_a_dump_is_found(dump: Path) -> None:
+    altered, expected = _with_flipped_bits(dump)
+    audit = await audited_dump(altered)
+    assert expected <= named(audit), sorted(expected - named(audit))
+    assert _strangers(named(audit), expected) == set()
+
+
+def _with_flipped_bits(dump: Path) -> tuple[Path, set[str]]:
+    """A copy of the dump in which a bit of one row each of many members is flipped; and of whom."""
     lines = dump.read_bytes().split(b"\n")
     chance = random.Random(20261125)
     expected: set[str] = set()
@@ -86,9 +94,7 @@ async def _any_flipped_bit_of_a_dump_is_found(dump: Path) -> None:
     altered = dump.with_suffix(".altered.gz")
     with gzip.open(altered, "wb", compresslevel=1) as file:
         file.write(b"\n".join(lines))
-    audit = await audited_dump(altered)
-    assert expected <= named(audit), sorted(expected - named(audit))
-    assert _strangers(named(audit), expected) == set()
+    return altered, expected
 
 
 async def _any_altered_value_of_the_database_is_found(loyalty: ServiceUnderTest) -> None:
