@@ -51,7 +51,7 @@ def verify(settings: RunSettings, *, dump: Path | None, expect: str | None) -> N
     environment = inherited_environment() if dump else running_environment(settings)
     programs = str(find_postgres().directory)
     # For a dump in PostgreSQL's own format, which pg_restore reads.
-    environment["PATH"] = os.pathsep.join([environment.get("PATH", os.defpath), programs])
+    environment["PATH"] = os.pathsep.join([programs, environment.get("PATH", os.defpath)])
     command = [sys.executable, "-m", "services.loyalty.verify"]
     command += ["--dump", str(dump.absolute())] if dump else []
     command += ["--expect", expect] if expect else []

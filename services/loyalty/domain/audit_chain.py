@@ -24,8 +24,9 @@ class Chain:
         self.seq = 0
         self.hash: bytes | None = None
         self.finding: Finding | None = None
-        self._balances = (0, 0, 0, 0)
+        self._balances: tuple[int, ...] = (0, 0, 0, 0)
         self._lots: dict[str, int] = {}
+        self._stray: tuple[int, str] | None = None
         #: The hash that the entry of the finding should have had, were it not for that entry.
         self._should_be: bytes | None = None
 
@@ -56,15 +57,19 @@ class Chain:
         """Allocations of entries that are not there."""
         for _, seq, lot_id, points in allocations:
             self._lots[lot_id] = self._lots.get(lot_id, 0) + points
-            self._find("allocation_stray", seq=seq, lot=lot_id)
+            self._stray = self._stray or (seq, lot_id)
 
     def close(self, account: Row | None, lots: Sequence[Row]) -> None:
         """The account and the lots, to which the entries must have led."""
         lot = self._wrong_lot(lots)
         if self.finding is not None:
             self._look_again(account, lot)
-        elif account is not None:
+            return
+        if account is not None:
             self._compare(account)
+        if self._stray is not None:
+            self._find("allocation_stray", seq=self._stray[0], lot=self._stray[1])
+        if account is not None:
             if lot is not None:
                 self._find("lot_disagrees", lot=lot)
             self._compare_states(lots)
@@ -159,7 +164,11 @@ class Chain:
         return moved_points
 
     def _altered(self, seq: int, columns: str) -> Finding:
-        facts = {"member": self.member_id, "seq": seq, "columns": columns}
+        facts: dict[str, str | int] = {
+            "member": self.member_id,
+            "seq": seq,
+            "columns": columns,
+        }
         return Finding("entry_altered", facts)
 
     def _entry(self, code: str, seq: int) -> Finding:

@@ -97,11 +97,14 @@ async def compare_slice(
     disagree because somebody is at work meanwhile. The entries that a checkpoint covers do not
     change any more, so they can be added up by another.
     """
-    given = {"after": after, "upto": upto, "checkpoint": checkpoint or 0}
-    row = (await execute(session, COMPARE, given)).one()
+    given: dict[str, object] = {"after": after, "checkpoint": checkpoint or 0}
+    if upto is not None:
+        given["upto"] = upto
+    rest = upto is None
+    row = (await execute(session, COMPARE[rest], given)).one()
     sums: dict[str, int] = {}
     if checkpoint is not None:
-        for moved in await execute(session, SUMS, given):
+        for moved in await execute(session, SUMS[rest], given):
             sums[moved.debit_account] = sums.get(moved.debit_account, 0) - moved.points
             sums[moved.credit_account] = sums.get(moved.credit_account, 0) + moved.points
     return SliceFound(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final, Self, cast
 
 from services.loyalty.domain.audit import LedgerRows
 from services.loyalty.domain.audit_rows import Finding, Row
@@ -140,8 +140,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
     elif begin.startswith(_GZIP):
         try:
-            with gzip.open(path, "rb") as file:
-                yield file
+            with gzip.open(path, "rb") as unpacked:
+                yield cast("IO[bytes]", unpacked)
         except (EOFError, gzip.BadGzipFile) as error:
             raise DumpUnusable("dump_cut", name=path.name) from error
     else:

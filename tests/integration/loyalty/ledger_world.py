@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,8 +62,8 @@ async def write_history(loyalty: ServiceUnderTest, *, members: int, entries: int
         await save_members(session, lived)
 
     for place in range(0, members, _BATCH):
-        some = ids[place : place + _BATCH]
-        await loyalty.database.run(lambda tx, some=some: write(tx, some), actor="test:history")
+        part = partial(write, some=ids[place : place + _BATCH])
+        await loyalty.database.run(part, actor="test:history")
     return ids
 
 

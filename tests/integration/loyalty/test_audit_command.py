@@ -35,7 +35,7 @@ async def loyalty(start: Starter) -> ServiceUnderTest:
 
 async def command(*arguments: str, path: str | None = None) -> "subprocess.CompletedProcess[str]":
     """Run it as people do."""
-    programs = f"{os.environ['PATH']}{os.pathsep}{find_postgres().directory}"
+    programs = f"{find_postgres().directory}{os.pathsep}{os.environ['PATH']}"
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "services.loyalty.verify", *arguments],
@@ -87,7 +87,7 @@ async def test_every_kind_of_dump_is_read(
     for altered in (False, True):
         dump = await dump_of(loyalty, tmp_path / f"{altered}.dump", *options)
         if kind == "gzip":
-            dump.write_bytes(gzip.compress(dump.read_bytes()))  # noqa: ASYNC240
+            dump.write_bytes(gzip.compress(dump.read_bytes()))
         if kind == "shuffled":
             _shuffle(dump)
         found = await command("--dump", str(dump))
@@ -106,7 +106,7 @@ async def test_what_cannot_be_read_ends_with_2_and_says_why(
     loyalty: ServiceUnderTest, tmp_path: Path
 ) -> None:
     dump = await dump_of(loyalty, tmp_path / "loyalty.sql")
-    whole = dump.read_bytes()  # noqa: ASYNC240
+    whole = dump.read_bytes()
     (tmp_path / "cut").write_bytes(whole[: whole.index(b"COPY public.point_entries") + 900])
     (tmp_path / "cut.gz").write_bytes(gzip.compress(whole)[:2000])
     (tmp_path / "other").write_text("hello\n")
