@@ -21,6 +21,8 @@ _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _LARGEST: Final = 2**63
+#: Numbers of fewer digits are smaller than that without looking.
+_DIGITS: Final = 19
 
 
 class Unreadable(Exception):
@@ -36,6 +38,8 @@ def _words(field: str) -> str | None:
 
 
 def _number(field: str) -> int:
+    if field.isdecimal() and field.isascii() and len(field) < _DIGITS:
+        return int(field)
     if not _INTEGER.fullmatch(field) or abs(number := int(field)) >= _LARGEST:
         raise Unreadable
     return number
