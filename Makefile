@@ -30,7 +30,7 @@ ifeq ($(wildcard $(PY)),)
 $(shell rm -rf .state)
 endif
 
-run first-key demo psql: export HUITOU_MODE := $(MODE)
+run first-key demo psql verify: export HUITOU_MODE := $(MODE)
 DATA = $(if $(HUITOU_DATA),$(HUITOU_DATA),$(if $(filter sandbox,$(MODE)),.data-sandbox,.data))
 
 .PHONY: help
@@ -86,6 +86,10 @@ logs: ## Follow the logs of the running system
 .PHONY: psql
 psql: $(LOCAL) ## Open psql on a database of the running system (SERVICE=referral)
 	@$(PY) -m deploy.local psql $(SERVICE)
+
+.PHONY: verify
+verify: $(LOCAL) ## Prove the points ledger of the running system (DUMP=file: of a pg_dump, EXPECT=12:hash)
+	@$(PY) -m deploy.local verify $(if $(DUMP),--dump "$(DUMP)") $(if $(EXPECT),--expect "$(EXPECT)")
 
 .PHONY: secrets
 secrets: $(LOCAL) ## Write the .env with fresh secrets for docker compose

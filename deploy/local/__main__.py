@@ -1,11 +1,12 @@
-"""`python -m deploy.local run | first-key | psql <service>`."""
+"""`python -m deploy.local run | first-key | psql <service> | verify`."""
 
 import argparse
 import sys
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from deploy.local.attached import first_key, psql
+from deploy.local.attached import first_key, psql, verify
 from deploy.local.failures import EXIT_USAGE, CannotRun
 from deploy.local.running import run
 from deploy.local.settings import RunSettings
@@ -19,6 +20,9 @@ def main() -> None:
     commands.add_parser("first-key", help="make a manager key for the running system")
     on = commands.add_parser("psql", help="open psql on a service's database")
     on.add_argument("service", choices=["loyalty", "referral", "segmentation", "gateway"])
+    audit = commands.add_parser("verify", help="audit loyalty's ledger, or a dump of it")
+    audit.add_argument("--dump", type=Path)
+    audit.add_argument("--expect", metavar="NUMBER:HASH")
     arguments = parser.parse_args()
     try:
         _do(arguments, RunSettings())
@@ -37,6 +41,8 @@ def _do(arguments: argparse.Namespace, settings: RunSettings) -> None:
         run(settings)
     elif arguments.command == "first-key":
         first_key(settings)
+    elif arguments.command == "verify":
+        verify(settings, dump=arguments.dump, expect=arguments.expect)
     else:
         psql(settings, name=arguments.service)
 

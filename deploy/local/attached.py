@@ -1,8 +1,9 @@
-"""Commands that join a running system: the first key, psql."""
+"""Commands that join a running system: the first key, psql, the audit of the ledger."""
 
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import Final, NoReturn
 
 from deploy.local.binaries import find_postgres
@@ -43,3 +44,16 @@ def psql(settings: RunSettings, *, name: str) -> NoReturn:
         raise CannotRun("unknown_service", name=name)
     program = find_postgres().directory / "psql"
     os.execve(program, [str(program), for_driver(url)], environment)  # noqa: S606
+
+
+def verify(settings: RunSettings, *, dump: Path | None, expect: str | None) -> NoReturn:
+    """Become the audit of loyalty's ledger: of the running system's database, or of a dump."""
+    environment = inherited_environment() if dump else running_environment(settings)
+    programs = str(find_postgres().directory)
+    # For a dump in PostgreSQL's own format, which pg_restore reads.
+    environment["PATH"] = os.pathsep.join([programs, environment.get("PATH", os.defpath)])
+    command = [sys.executable, "-m", "services.loyalty.verify"]
+    command += ["--dump", str(dump.absolute())] if dump else []
+    command += ["--expect", expect] if expect else []
+    os.chdir(CHECKOUT)
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted

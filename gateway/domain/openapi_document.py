@@ -24,6 +24,7 @@ TAGS: Final = (
     "vouchers",
     "referrals",
     "segments",
+    "audit",
     "access",
     "operations",
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateway.policy.access import gateway_rows, service_rows
+from gateway.policy.audit import audit_rows
 from gateway.policy.members import member_rows
 from gateway.policy.orders import order_rows
 from gateway.policy.points import point_rows
@@ -34,6 +35,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *order_rows(),
     *checkout_rows(),
     *voucher_rows(),
+    *audit_rows(),
     *referral_rows(),
     *segmentation_rows(),
     *gateway_rows(),

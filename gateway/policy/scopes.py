@@ -20,6 +20,8 @@ SCOPES: Final = {
     "referrals:manage": ("管理推荐计划", "Manage the referral programme"),
     "segments:read": ("查看分群", "See segments"),
     "segments:run": ("运行分群计算", "Run segmentation"),
+    "audit:read": ("查看账本证明", "See the ledger's proof"),
+    "audit:run": ("核对账本", "Reconcile the ledger"),
     "operations:read": ("查看运行状态", "See the state of the system"),
     "operations:manage": ("处理搁置事件", "Decide parked events"),
     "access:manage": ("管理密钥", "Manage API keys"),

@@ -1,10 +1,15 @@
 """Door 3, the clock: work that falls due, one line per job."""
 
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from services.loyalty.operations.checkout import release_stale
+from services.loyalty.operations.checkpoints import take_checkpoint
 from services.loyalty.operations.imports import abandon_silent_imports
 from services.loyalty.operations.points import release_due_lots
+from services.loyalty.operations.reconciliations import reconcile_ledger
 from services.loyalty.operations.vouchers import expire_vouchers
 from shared.jobs import Job
 
@@ -14,3 +19,13 @@ JOBS: Final = [
     Job(name="expire_vouchers", every_s=60, step=expire_vouchers),
     Job(name="abandon_silent_imports", every_s=60, step=abandon_silent_imports),
 ]
+
+
+def ledger_jobs(*, checkpoint_every: timedelta, reconcile_every: timedelta) -> Sequence[Job]:
+    """What proves the ledger. The second looks often, since a reconciliation may be asked for."""
+    checkpoint = partial(take_checkpoint, every=checkpoint_every)
+    reconcile = partial(reconcile_ledger, every=reconcile_every)
+    return (
+        Job(name="take_checkpoint", every_s=checkpoint_every.total_seconds(), step=checkpoint),
+        Job(name="reconcile_ledger", every_s=5, step=reconcile),
+    )

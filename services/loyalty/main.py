@@ -1,8 +1,11 @@
 """Loyalty's composition root."""
 
+from datetime import timedelta
+
 from fastapi import FastAPI
 
 from services.loyalty.api import (
+    audit,
     checkout,
     imports,
     members,
@@ -19,6 +22,7 @@ from services.loyalty.api import (
 from services.loyalty.jobs import JOBS
 from services.loyalty.operations.order_batches import OrderRecordings
 from services.loyalty.operations.redemptions import Redemptions
+from services.loyalty.jobs import JOBS, ledger_jobs
 from services.loyalty.settings import LoyaltySettings
 from services.loyalty.store.readings import MemberReader
 from services.loyalty.store.vault import Vault
@@ -52,13 +56,21 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 voucher_templates.router,
                 vouchers.router,
                 checkout.router,
+                audit.router,
+                audit.member_router,
             ],
             subscriptions=[
                 Subscription(
                     producer="referral", base_url=settings.referral_url, handlers=FROM_REFERRAL
                 ),
             ],
-            jobs=JOBS,
+            jobs=[
+                *JOBS,
+                *ledger_jobs(
+                    checkpoint_every=timedelta(seconds=settings.checkpoint_every_s),
+                    reconcile_every=timedelta(seconds=settings.reconcile_every_s),
+                ),
+            ],
             state={"vault": vault_of(settings)},
             batches={"orders": OrderRecordings(reader), "redemptions": Redemptions(reader)},
         )

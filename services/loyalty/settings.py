@@ -17,3 +17,6 @@ class LoyaltySettings(ServiceSettings):
     identity_hash_key: SecretKey = Field(validation_alias="IDENTITY_HASH_KEY")
     #: Under which identities are encrypted, to be shown to their owner.
     identity_encryption_key: SecretKey = Field(validation_alias="IDENTITY_ENCRYPTION_KEY")
+    #: Seconds between checkpoints of the ledger, and between reconciliations of it.
+    checkpoint_every_s: int = Field(3_600, ge=1)
+    reconcile_every_s: int = Field(86_400, ge=60)

@@ -18,6 +18,7 @@ IDS: Final = {
     "reservation_id": "rsv_00000000000000000000000000",
     "redemption_id": "rdm_00000000000000000000000000",
     "import_id": "imp_00000000000000000000000000",
+    "reconciliation_id": "rcn_00000000000000000000000000",
     "run_id": "run_00000000000000000000000000",
     "key_id": "00000000",
     "parked_id": "999999999",
@@ -162,4 +163,4 @@ def filled(operation: Operation) -> str:
 
 
 def takes_no_body(operation: Operation) -> bool:
-    return operation.path.endswith(("/retry", "/rewind"))
+    return operation.path.endswith(("/retry", "/rewind", "/reconciliations"))

@@ -9,13 +9,12 @@ exactly what their balance moves by, one number and one hash after another. A po
 break the books raises LedgerBroken, in production as in tests, before anything is written.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
+from services.loyalty.domain.chain import microseconds, row_hash
 from services.loyalty.domain.lots import Allocation, Cause, Lot, LotState
 from shared.kernel.errors import Refusal
 
@@ -31,9 +30,6 @@ EntryKind = Literal[
 
 #: Balances stay below this, so that JavaScript reads them exactly.
 BALANCE_LIMIT: Final = 2**53
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_NO_HASH: Final = bytes(32)
 
 
 class LedgerBroken(Exception):
@@ -178,25 +174,21 @@ def post(account: Account, posting: Posting, *, stamp: Stamp) -> Account:
 
 
 def entry_hash(entry: Entry) -> bytes:
-    """SHA-256 over the hash before (32 zero bytes at the beginning) and all of this entry.
+    """SHA-256 over the hash before, all columns of this entry, and its allocations.
 
-    The entry is written as a JSON array of its columns in the order below, without spaces, UTF-8
-    as it is, moments in microseconds since 1970 UTC. So it can be computed again from the row
-    alone. Which lots paid is left to the lots' own sums.
+    See `domain.chain`: it can be computed again from the rows alone.
     """
-    columns = [
-        entry.member_id, entry.seq, entry.kind, entry.debit_account, entry.credit_account,
-        entry.points, entry.after.available, entry.after.pending, entry.after.held,
-        entry.after.debt, entry.cause.kind, entry.cause.id, entry.cause.reason,
-        entry.programme_version, _microseconds(entry.occurred_at), _microseconds(entry.stamp.at),
-        entry.stamp.actor,
-    ]  # fmt: skip
-    written = json.dumps(columns, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256((entry.previous_hash or _NO_HASH) + written.encode()).digest()
-
-
-def _microseconds(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND
+    return row_hash(
+        previous=entry.previous_hash,
+        columns=(
+            entry.member_id, entry.seq, entry.kind, entry.debit_account, entry.credit_account,
+            entry.points, entry.after.available, entry.after.pending, entry.after.held,
+            entry.after.debt, entry.cause.kind, entry.cause.id, entry.cause.reason,
+            entry.programme_version, microseconds(entry.occurred_at),
+            microseconds(entry.stamp.at), entry.stamp.actor,
+        ),
+        allocations=[(part.lot_id, part.points) for part in entry.allocations],
+    )  # fmt: skip
 
 
 def _allocations(account: Account, lots: Sequence[Lot]) -> tuple[Allocation, ...]:

@@ -1,5 +1,6 @@
 """Events that loyalty publishes. The subject of each is the member, unless it says otherwise."""
 
+from shared.contracts.loyalty.ledger import LedgerDisagreed
 from shared.contracts.loyalty.members import (
     MemberEnrolled,
     MembersImported,
@@ -32,6 +33,7 @@ from shared.contracts.loyalty.vouchers import (
 
 __all__ = [
     "ImportedOrder",
+    "LedgerDisagreed",
     "MemberEnrolled",
     "MembersImported",
     "OrderCancelled",

@@ -1,9 +1,10 @@
 """Checks of the whole ledger from its rows alone, as an auditor would do it."""
 
+import json
 from typing import Any
 
 from services.loyalty.domain.ledger import Balances, Entry, Stamp, entry_hash
-from services.loyalty.domain.lots import Cause
+from services.loyalty.domain.lots import Allocation, Cause
 from tests.support.service import ServiceUnderTest
 
 _ACCOUNTS = """
@@ -19,7 +20,14 @@ _LOTS = """
       on p.member_id = l.member_id and p.lot_id = l.id
     group by l.member_id, l.id having coalesce(sum(p.points), 0) <> l.remaining
 """
-_ENTRIES = "select * from point_entries where member_id = :member_id order by seq"
+_ENTRIES = """
+    select point_entries.*, (
+      select coalesce(json_agg(json_build_array(lot_id, points)), '[]')::text
+      from lot_allocations as parts
+      where parts.member_id = point_entries.member_id and parts.entry_seq = point_entries.seq
+    ) as allocations
+    from point_entries where member_id = :member_id order by seq
+"""
 
 
 async def audit(loyalty: ServiceUnderTest) -> int:
@@ -74,5 +82,8 @@ def _entry(row: Any) -> Entry:
         stamp=Stamp(at=row.recorded_at, actor=row.actor),
         previous_hash=row.previous_hash,
         hash=row.hash,
-        allocations=(),
+        allocations=tuple(
+            Allocation(lot_id=lot_id, points=points)
+            for lot_id, points in json.loads(row.allocations)
+        ),
     )

@@ -1,5 +1,10 @@
 """Every table of this service."""
 
+from services.loyalty.store.tables.audit import (
+    LedgerCheckpoint,
+    LedgerCheckpointHead,
+    LedgerReconciliation,
+)
 from services.loyalty.store.tables.base import metadata
 from services.loyalty.store.tables.members import (
     Account,
@@ -29,6 +34,9 @@ __all__ = [
     "EarlyCompletion",
     "GrowthEntry",
     "Identity",
+    "LedgerCheckpoint",
+    "LedgerCheckpointHead",
+    "LedgerReconciliation",
     "LotAllocation",
     "Member",
     "Order",

@@ -59,7 +59,8 @@ class PointEntry(Table, table=True):
     occurred_at: datetime = moment()
     recorded_at: datetime = moment()
     actor: str = words()
-    #: SHA-256 over the entry before and all of this one: a changed row breaks the chain.
+    #: SHA-256 over the entry before, all of this one and its allocations: a change of any breaks
+    #: the chain. The database takes inserts only, see the migration `provable_ledger`.
     previous_hash: bytes | None = Field(default=None, sa_type=LargeBinary)
     hash: bytes = Field(sa_type=LargeBinary)
 
@@ -112,14 +113,13 @@ class PointLot(Table, table=True):
 
 
 class LotAllocation(Table, table=True):
-    """How much of a lot an entry took (negative) or gave (positive)."""
+    """How much of a lot an entry took (negative) or gave (positive); never changed."""
 
     __tablename__ = "lot_allocations"
     __table_args__ = (
         PrimaryKeyConstraint("member_id", "entry_seq", "lot_id"),
-        ForeignKeyConstraint(
-            ["member_id", "entry_seq"], ["point_entries.member_id", "point_entries.seq"]
-        ),
+        # None to the entry: its check would lock the entry's row (FOR KEY SHARE), which needs the
+        # right to update entries, and nobody has that. The entry's hash covers its allocations.
         ForeignKeyConstraint(["member_id", "lot_id"], ["point_lots.member_id", "point_lots.id"]),
         CheckConstraint("points <> 0", name="allocation_moves_points"),
     )

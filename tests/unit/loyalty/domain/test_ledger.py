@@ -16,7 +16,7 @@ from services.loyalty.domain.ledger import (
     entry_hash,
     post,
 )
-from services.loyalty.domain.lots import Cause, Lot
+from services.loyalty.domain.lots import Allocation, Cause, Lot
 
 NOW = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 STAMP = Stamp(at=NOW, actor="api_key:1")
@@ -120,7 +120,7 @@ def test_the_hash_is_the_same_for_ever() -> None:
     assert account.hash is not None
     written = (
         '["mem_1",1,"earned","issued","pending",259,0,259,0,0,"order","SO-1",null,1,'
-        '1795406400000000,1795406400000000,"api_key:1"]'
+        '1795406400000000,1795406400000000,"api_key:1",[["lot_1",259]]]'
     )
     assert account.hash == hashlib.sha256(bytes(32) + written.encode()).digest()
 
@@ -142,8 +142,18 @@ def test_the_hash_is_the_same_for_ever() -> None:
         {"stamp": Stamp(at=NOW.replace(microsecond=1), actor="api_key:1")},
         {"stamp": Stamp(at=NOW, actor="api_key:2")},
         {"previous_hash": b"x" * 32},
+        {"allocations": ()},
+        {"allocations": (Allocation(lot_id="lot_1", points=258),)},
+        {"allocations": (Allocation(lot_id="lot_2", points=259),)},
     ],
 )
 def test_a_change_of_any_column_changes_the_hash(change: dict[str, object]) -> None:
     (entry,) = post(Account(member_id="mem_1"), earned(259), stamp=STAMP).entries
     assert entry_hash(replace(entry, **change)) != entry.hash  # type: ignore[arg-type]
+
+
+def test_in_which_order_the_lots_are_named_does_not_matter() -> None:
+    parts = (Allocation(lot_id="lot_2", points=-1), Allocation(lot_id="lot_1", points=-2))
+    (entry,) = post(Account(member_id="mem_1"), earned(259), stamp=STAMP).entries
+    one, other = replace(entry, allocations=parts), replace(entry, allocations=parts[::-1])
+    assert entry_hash(one) == entry_hash(other)
