@@ -19,10 +19,9 @@ from services.loyalty.api import (
     vouchers,
     wallet,
 )
-from services.loyalty.jobs import JOBS
+from services.loyalty.jobs import JOBS, ledger_jobs
 from services.loyalty.operations.order_batches import OrderRecordings
 from services.loyalty.operations.redemptions import Redemptions
-from services.loyalty.jobs import JOBS, ledger_jobs
 from services.loyalty.settings import LoyaltySettings
 from services.loyalty.store.readings import MemberReader
 from services.loyalty.store.vault import Vault

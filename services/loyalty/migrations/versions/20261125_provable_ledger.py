@@ -14,7 +14,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision: str = "c41e7d02b6f5"
-down_revision: str | None = "b0735883a7a1"
+down_revision: str | None = "5b1f6f0e9c3d"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
