@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateway.policy.access import gateway_rows, service_rows
+from gateway.policy.lots import lot_rows
 from gateway.policy.members import member_rows
 from gateway.policy.orders import order_rows
 from gateway.policy.points import point_rows
@@ -31,6 +32,7 @@ __all__ = [
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *member_rows(),
     *point_rows(),
+    *lot_rows(),
     *order_rows(),
     *checkout_rows(),
     *voucher_rows(),

@@ -4,7 +4,10 @@ from fastapi import FastAPI
 
 from services.loyalty.api import (
     checkout,
+    expiry_extensions,
+    expiry_notices,
     imports,
+    lots,
     members,
     orders,
     points,
@@ -38,6 +41,9 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 orders.router,
                 refunds.router,
                 points.router,
+                lots.router,
+                expiry_notices.router,
+                expiry_extensions.router,
                 redemptions.router,
                 wallet.router,
                 tiers.router,

@@ -16,6 +16,7 @@ from services.loyalty.domain.orders import (
 from services.loyalty.domain.points import earn_pending, schedule
 from services.loyalty.domain.programme import growth_window_start
 from services.loyalty.domain.tiers import after_growth
+from services.loyalty.operations.activity import note_activity
 from services.loyalty.operations.checkout import capture_reservation
 from services.loyalty.operations.points import lock_settled, settle, stamp_of
 from services.loyalty.operations.refunds import apply_refund
@@ -65,6 +66,7 @@ async def record_order(transaction: Transaction, *, facts: OrderFacts) -> Record
             reservation_id=facts.reservation_id,
             order_id=facts.order_id,
         )
+    member = await note_activity(transaction, member, at=facts.paid_at)
     order = _new_order(transaction, facts=facts, member=member)
     _note_paid(transaction, facts=facts)
     member = _earn(transaction, member=member, order=order)

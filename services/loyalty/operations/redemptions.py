@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.lots import Allocation, Cause
 from services.loyalty.domain.points import redeem, taken_by
+from services.loyalty.operations.activity import note_activity
 from services.loyalty.operations.points import lock_settled, stamp_of
 from services.loyalty.store.books import save_members
 from services.loyalty.store.redemptions import add_redemption
@@ -49,7 +50,8 @@ async def redeem_points(
         programme_version=member.programme.version,
         stamp=stamp_of(transaction),
     )
-    await save_members(transaction.session, [member.with_account(account)])
+    active = await note_activity(transaction, member.with_account(account))
+    await save_members(transaction.session, [active])
     add_redemption(transaction.session, redemption)
     transaction.record(
         PointsRedeemed(
@@ -59,6 +61,6 @@ async def redeem_points(
     )
     return Redeemed(
         redemption=redemption,
-        balances=account.balances,
+        balances=active.account.balances,
         lots=tuple(taken_by(account, cause=cause)),
     )

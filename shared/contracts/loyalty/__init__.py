@@ -1,5 +1,10 @@
 """Events that loyalty publishes. The subject of each is the member, unless it says otherwise."""
 
+from shared.contracts.loyalty.lots import (
+    PointsExpiring,
+    PointsExpiryExtended,
+    PointsReinstated,
+)
 from shared.contracts.loyalty.members import (
     MemberEnrolled,
     MembersImported,
@@ -39,7 +44,10 @@ __all__ = [
     "PointsClawedBack",
     "PointsEarned",
     "PointsExpired",
+    "PointsExpiring",
+    "PointsExpiryExtended",
     "PointsRedeemed",
+    "PointsReinstated",
     "PointsReleased",
     "PointsRestored",
     "RewardRefused",

@@ -1,6 +1,12 @@
 """Every table of this service."""
 
 from services.loyalty.store.tables.base import metadata
+from services.loyalty.store.tables.expiries import (
+    ExpiryExtension,
+    ExpiryNotice,
+    ExpiryNoticeFailure,
+    ExpiryNoticeLot,
+)
 from services.loyalty.store.tables.members import (
     Account,
     GrowthEntry,
@@ -19,6 +25,10 @@ add_technical_tables(metadata)
 
 __all__ = [
     "Account",
+    "ExpiryExtension",
+    "ExpiryNotice",
+    "ExpiryNoticeFailure",
+    "ExpiryNoticeLot",
     "GrowthEntry",
     "Identity",
     "LotAllocation",

@@ -3,10 +3,24 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Computed,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+)
 from sqlmodel import Field
 
 from services.loyalty.store.tables.base import Table, amount, document, moment, words
+
+_ACTIVITY_MONTHS = (
+    "case when rules #>> '{points,expiry,policy}' = 'activity'"
+    " then (rules #>> '{points,expiry,months}')::int end"
+)
 
 
 class Member(Table, table=True):
@@ -130,5 +144,10 @@ class ProgrammeVersion(Table, table=True):
 
     version: int = Field(primary_key=True)
     rules: dict[str, Any] = document()
+    #: Months of the activity policy; None under any other. Drawn from the rules by PostgreSQL, so
+    #: that a member's lots are loaded with it without opening the rules of each.
+    activity_months: int | None = Field(
+        default=None, sa_column=Column(Integer, Computed(_ACTIVITY_MONTHS, persisted=True))
+    )
     published_by: str = words()
     published_at: datetime = moment()
