@@ -22,7 +22,7 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """One notice: which lots, with how many points each, lapse at `expires_at`.
+    """One notice: which lots, with how many points each, lapse at `expires_at`, less those gone.
 
     It counts when it was delivered by `deliver_by`, fixed when it was made.
     """

@@ -46,11 +46,18 @@ _NEXT: Final = text(
     where lots.state in ('available', 'pending') and remaining > 0 and expires_at > :beyond
     """
 )
+# What lapsed under a notice is used up: points that come back to the lot later were not told of.
 _TOLD: Final = text(
     """
     select notices.*, (
-      select json_object_agg(lot_id, told.points) from expiry_notice_lots as told
-      where told.notice_id = notices.id
+      select json_object_agg(told.lot_id, told.points - coalesce((
+        select -sum(parts.points) from point_entries as entries
+        join lot_allocations as parts
+          on parts.member_id = entries.member_id and parts.entry_seq = entries.seq
+        where entries.cause_kind = 'expiry_notice' and entries.cause_id = told.notice_id
+          and parts.lot_id = told.lot_id
+      ), 0)::bigint)
+      from expiry_notice_lots as told where told.notice_id = notices.id
     )::text as lots
     from expiry_notices as notices
     where member_id = any(:member_ids) and expires_at between :since and :now
