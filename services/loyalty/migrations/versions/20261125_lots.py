@@ -16,8 +16,8 @@ _REASONS = (
     " 'points_added_after_notice', 'by_operator')"
 )
 _ACTIVITY_MONTHS = (
-    "case when rules #>> '{points,expiry,policy}' = 'activity'"
-    " then (rules #>> '{points,expiry,months}')::int end"
+    "case when (rules #>> '{points,expiry,policy}'::text[]) = 'activity'::text"
+    " then (rules #>> '{points,expiry,months}'::text[])::integer else null::integer end"
 )
 
 

@@ -17,9 +17,10 @@ from sqlmodel import Field
 
 from services.loyalty.store.tables.base import Table, amount, document, moment, words
 
+#: As PostgreSQL writes it back, so that Alembic sees no difference.
 _ACTIVITY_MONTHS = (
-    "case when rules #>> '{points,expiry,policy}' = 'activity'"
-    " then (rules #>> '{points,expiry,months}')::int end"
+    "case when (rules #>> '{points,expiry,policy}'::text[]) = 'activity'::text"
+    " then (rules #>> '{points,expiry,months}'::text[])::integer else null::integer end"
 )
 
 
