@@ -179,7 +179,7 @@ async def test_an_extension_never_moves_a_lot_earlier_nor_into_the_past(
     before = await all_records(loyalty)
     earlier, past = "2027-11-30T23:00:00+08:00", "2026-12-01T12:00:00+08:00"
     lots = [lot["id"]]
-    for given, status, code in [
+    cases: list[tuple[dict[str, Any], int, str]] = [
         ({"expires_at": earlier}, 409, "nothing_to_extend"),
         ({"expires_at": earlier, "lot_ids": lots}, 409, "expiry_not_later"),
         ({"expires_at": past}, 422, "validation_failed"),
@@ -188,7 +188,8 @@ async def test_an_extension_never_moves_a_lot_earlier_nor_into_the_past(
         ({"lot_ids": ["lot_1"]}, 422, "validation_failed"),
         ({"reason": " "}, 422, "validation_failed"),
         ({"expires_at": "2100-01-01T00:00:00Z"}, 422, "validation_failed"),
-    ]:
+    ]
+    for given, status, code in cases:
         reply = await extend(loyalty, member_id, **given)
         assert (reply.status_code, reply.json()["code"]) == (status, code), given
     assert await all_records(loyalty) == before
