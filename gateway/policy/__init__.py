@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from gateway.policy.access import gateway_rows, service_rows
 from gateway.policy.audit import audit_rows
+from gateway.policy.lots import lot_rows
 from gateway.policy.members import member_rows
 from gateway.policy.orders import order_rows
 from gateway.policy.points import point_rows
@@ -32,6 +33,7 @@ __all__ = [
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *member_rows(),
     *point_rows(),
+    *lot_rows(),
     *order_rows(),
     *checkout_rows(),
     *voucher_rows(),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
-from services.loyalty.operations.redemptions import Redeemed, RedeemPoints
+from services.loyalty.operations.redemptions import Redeemed, RedeemPoints, redeem_points
 from services.loyalty.store.redemptions import find_redemption
 from services.loyalty.store.tables import Redemption
 from shared.http.fields import (
@@ -80,7 +80,12 @@ async def redeem_points_route(
         purpose=body.purpose,
         reference=body.reference,
     )
-    return await write.run(request.app.state.redemptions, command, reply=_new)
+    return await write.run(
+        request.app.state.redemptions,
+        command,
+        reply=_new,
+        otherwise=lambda transaction: redeem_points(transaction, command=command),
+    )
 
 
 @router.get(

@@ -1,5 +1,6 @@
 """Lots: points that were earned together, and the order in which they are used."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -31,6 +32,14 @@ class Lot:
     expires_at: datetime | None
     programme_version: int
     created_at: datetime
+    #: Under the activity policy: each order or redemption makes the lot good for so many months
+    #: more. It follows from `programme_version`, so it is read and never written.
+    renewal_months: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still holds points, usable now or later."""
+        return self.state != "closed" and self.remaining > 0
 
     def taken(self, points: int) -> "Lot":
         """The lot with some points less; closed when none are left."""
@@ -53,3 +62,12 @@ class Allocation:
 def usage_order(lot: Lot) -> tuple[datetime, datetime, str]:
     """By which lots are used: soonest to lapse, then oldest; those that never lapse last."""
     return lot.expires_at or _FAR, lot.created_at, lot.id
+
+
+def expiry_schedule(lots: Iterable[Lot]) -> list[tuple[datetime | None, int]]:
+    """When available points lapse and how many, soonest first; None, last, for never."""
+    points: dict[datetime | None, int] = {}
+    for lot in lots:
+        if lot.state == "available" and lot.remaining:
+            points[lot.expires_at] = points.get(lot.expires_at, 0) + lot.remaining
+    return sorted(points.items(), key=lambda part: part[0] or _FAR)

@@ -82,7 +82,8 @@ def release_due(account: Account, *, stamp: Stamp) -> Account:
         if lot.available_at is not None and lot.available_at <= stamp.at
     ]
     for lot in sorted(due, key=lambda lot: (lot.available_at, lot.id)):
-        account = repay(_release(account, lot, stamp=stamp), lot.id, stamp=stamp)
+        released = _release(account, lot, stamp=stamp)
+        account = repay(released, lot.id, stamp=stamp, occurred_at=lot.available_at)
     return account
 
 
@@ -170,10 +171,18 @@ def _release(account: Account, lot: Lot, *, stamp: Stamp) -> Account:
     return post(account, posting, stamp=stamp)
 
 
-def repay(account: Account, lot_id: str, *, stamp: Stamp, cause: Cause | None = None) -> Account:
+def repay(
+    account: Account,
+    lot_id: str,
+    *,
+    stamp: Stamp,
+    cause: Cause | None = None,
+    occurred_at: datetime | None = None,
+) -> Account:
     """Pay debt, as far as there is any, with the points of a lot that just became available.
 
-    `cause` is what made them available, if not what made the lot.
+    `cause` is what made them available, if not what made the lot; it happened at `occurred_at`, or
+    now if left out.
     """
     lot = account.lots[lot_id]
     points = min(lot.remaining, account.balances.debt)
@@ -186,7 +195,7 @@ def repay(account: Account, lot_id: str, *, stamp: Stamp, cause: Cause | None = 
         points=points,
         cause=cause or lot.cause,
         programme_version=lot.programme_version,
-        occurred_at=stamp.at,
+        occurred_at=occurred_at or stamp.at,
         lots=(lot.taken(points),),
     )
     return post(account, posting, stamp=stamp)

@@ -14,12 +14,13 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
+from services.loyalty.domain.lots_rules import LotsRules, read_lots_rules
 from services.loyalty.domain.order_rules import OrderRules, read_order_rules
 from shared.kernel.clock import business_day, business_day_start
 from shared.kernel.money import FEN_PER_YUAN
 from shared.kernel.texts import Language
 
-ExpiryPolicy = Literal["rolling", "fixed", "never"]
+ExpiryPolicy = Literal["rolling", "activity", "fixed", "never"]
 
 _PERCENT: Final = 100
 _MOST_DAYS: Final = 3660
@@ -34,7 +35,8 @@ class InvalidProgramme(ValueError):
 class Expiry:
     """How long points are good for, counted from the day they become available.
 
-    `rolling`: `months` months, rounded to the end of the month. `fixed`: 31 December of the
+    `rolling`: `months` months, rounded to the end of the month. `activity`: as rolling, and again
+    from each order or redemption of the member (domain.activity). `fixed`: 31 December of the
     following year. `never`: for ever.
     """
 
@@ -74,6 +76,7 @@ class Programme:
     points_per_yuan: int
     hold_days: int
     expiry: Expiry
+    lots: LotsRules
     growth_per_yuan: int
     #: Months for which growth counts; None means for life.
     growth_window_months: int | None
@@ -113,8 +116,13 @@ def expires_at(expiry: Expiry, *, available_at: datetime) -> datetime | None:
         return None
     if expiry.policy == "fixed":
         return business_day_start(date(day.year + 2, 1, 1))
-    last = add_months(day, expiry.months)
-    return business_day_start(_end_of_month(last) + timedelta(days=1))
+    return month_end(add_months(day, expiry.months))
+
+
+def month_end(day: date) -> datetime:
+    """The first moment, in UTC, after the month of a business day."""
+    last = day.replace(day=calendar.monthrange(day.year, day.month)[1])
+    return business_day_start(last + timedelta(days=1))
 
 
 def add_months(day: date, months: int) -> date:
@@ -148,6 +156,7 @@ def read_programme(version: int, rules: str) -> Programme:
             points_per_yuan=_count(points["per_yuan"]),
             hold_days=_count(points["hold_days"], most=_MOST_DAYS),
             expiry=_expiry(points["expiry"]),
+            lots=read_lots_rules(points["expiry"]),
             growth_per_yuan=_count(growth["per_yuan"]),
             growth_window_months=_window(growth["window_months"]),
             tier_period_months=_count(given["tier_period_months"], least=1, most=_MOST_MONTHS),
@@ -171,12 +180,10 @@ def _window(given: object) -> int | None:
 
 def _expiry(given: Mapping[str, object]) -> Expiry:
     policy = given["policy"]
-    if policy == "rolling":
-        return Expiry(policy="rolling", months=_count(given["months"], least=1, most=_MOST_MONTHS))
-    if policy == "fixed":
-        return Expiry(policy="fixed")
-    if policy == "never":
-        return Expiry(policy="never")
+    if policy == "rolling" or policy == "activity":
+        return Expiry(policy=policy, months=_count(given["months"], least=1, most=_MOST_MONTHS))
+    if policy == "fixed" or policy == "never":
+        return Expiry(policy=policy)
     raise InvalidProgramme(f"{policy!r} is not a way for points to lapse")
 
 
@@ -210,7 +217,3 @@ def _tier(given: dict[str, object]) -> Tier:
         multiplier_percent=_count(given["multiplier_percent"], most=10_000),
         entitlements=tuple(str(one) for one in entitlements),
     )
-
-
-def _end_of_month(day: date) -> date:
-    return day.replace(day=calendar.monthrange(day.year, day.month)[1])

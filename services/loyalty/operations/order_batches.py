@@ -11,6 +11,7 @@ from datetime import datetime
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.domain.order_decisions import Waiting, record
 from services.loyalty.domain.orders import Order, OrderFacts
+from services.loyalty.operations.activity import renewed
 from services.loyalty.operations.orders import RecordedOrder, note_recorded, repeated_order
 from services.loyalty.operations.points import settle, stamp_of
 from services.loyalty.operations.tiers import tier_move
@@ -90,6 +91,7 @@ class OrderRecordings:
         if found is None:
             raise MemberNotFound
         member = settle(occasion, found.active())
+        member = renewed(member, at=command.paid_at, now=occasion.now)
         recorded = record(
             member.account,
             standing=member.standing,

@@ -6,6 +6,7 @@ from datetime import datetime
 from services.loyalty.domain.facts import AlreadyRecordedDifferently
 from services.loyalty.domain.order_decisions import Recorded, complete, record
 from services.loyalty.domain.orders import Order, OrderFacts
+from services.loyalty.operations.activity import note_activity
 from services.loyalty.operations.checkout import capture_reservation
 from services.loyalty.operations.order_books import (
     load_books,
@@ -61,6 +62,7 @@ async def record_order(transaction: Transaction, *, facts: OrderFacts) -> Record
             reservation_id=facts.reservation_id,
             order_id=facts.order_id,
         )
+    member = await note_activity(transaction, member, at=facts.paid_at)
     waiting = known.waiting
     recorded = record(
         member.account,

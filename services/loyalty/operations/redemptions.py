@@ -8,13 +8,15 @@ from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.lots import Allocation, Cause
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.domain.points import redeem, taken_by
-from services.loyalty.operations.points import settle, stamp_of
+from services.loyalty.operations.activity import note_activity, renewed
+from services.loyalty.operations.points import lock_settled, settle, stamp_of
 from services.loyalty.store.accounts import LockedMember
+from services.loyalty.store.books import save_members
 from services.loyalty.store.readings import MemberReader
-from services.loyalty.store.redemptions import NewRedemption, save_redemptions
+from services.loyalty.store.redemptions import NewRedemption, add_redemption, save_redemptions
 from shared.batches import Saving
 from shared.contracts.loyalty import PointsRedeemed
-from shared.db import Occasion
+from shared.db import Occasion, Transaction
 from shared.kernel.ids import new_id
 from shared.lanes import Connection
 
@@ -73,39 +75,19 @@ class Redemptions:
         return Redeeming(members=members)
 
     def decide(self, state: Redeeming, command: RedeemPoints, occasion: Occasion) -> Redeemed:
-        """Spend available points. Raises MemberNotFound, MemberMerged and InsufficientPoints."""
+        """Spend available points.
+
+        Raises MemberNotFound, MemberMerged, InsufficientPoints, and NeedsCare where lots past
+        their day have to be settled first.
+        """
         found = state.members.get(command.member_id)
         if found is None:
             raise MemberNotFound
-        member = settle(occasion, found.active())
-        redemption = NewRedemption(
-            id=new_id("rdm", at=occasion.now),
-            member_id=member.id,
-            points=command.points,
-            purpose=command.purpose,
-            reference=command.reference,
-            created_at=occasion.now,
-        )
-        cause = Cause(kind="redemption", id=redemption.id)
-        account = redeem(
-            member.account,
-            points=command.points,
-            cause=cause,
-            programme_version=member.programme.version,
-            stamp=stamp_of(occasion),
-        )
-        redeemed = PointsRedeemed(
-            member_id=member.id,
-            redemption_id=redemption.id,
-            points=command.points,
-            purpose=command.purpose,
-        )
-        occasion.record(redeemed, subject=member.id)
-        state.members[member.id] = member.with_account(account)
-        state.changed.add(member.id)
-        state.redemptions.append(redemption)
-        lots = tuple(taken_by(account, cause=cause))
-        return Redeemed(redemption=redemption, balances=account.balances, lots=lots)
+        spent, redeemed = _spend(settle(occasion, found.active()), command, occasion)
+        state.members[command.member_id] = renewed(spent, at=occasion.now, now=occasion.now)
+        state.changed.add(command.member_id)
+        state.redemptions.append(redeemed.redemption)
+        return redeemed
 
     async def save(self, connection: Connection, state: Redeeming, saving: Saving) -> None:
         """Write what was spent, with its replies and events."""
@@ -115,3 +97,46 @@ class Redemptions:
             redemptions=state.redemptions,
             saving=saving,
         )
+
+
+async def redeem_points(transaction: Transaction, *, command: RedeemPoints) -> Redeemed:
+    """The same in a transaction of its own, for what batches do not decide.
+
+    Raises MemberNotFound, MemberMerged and InsufficientPoints.
+    """
+    member = await lock_settled(transaction, member_id=command.member_id, lots="open")
+    spent, redeemed = _spend(member.active(), command, transaction)
+    await save_members(transaction.session, [await note_activity(transaction, spent)])
+    add_redemption(transaction.session, redeemed.redemption.row())
+    return redeemed
+
+
+def _spend(
+    member: LockedMember, command: RedeemPoints, occasion: Occasion
+) -> tuple[LockedMember, Redeemed]:
+    redemption = NewRedemption(
+        id=new_id("rdm", at=occasion.now),
+        member_id=member.id,
+        points=command.points,
+        purpose=command.purpose,
+        reference=command.reference,
+        created_at=occasion.now,
+    )
+    cause = Cause(kind="redemption", id=redemption.id)
+    account = redeem(
+        member.account,
+        points=command.points,
+        cause=cause,
+        programme_version=member.programme.version,
+        stamp=stamp_of(occasion),
+    )
+    redeemed = PointsRedeemed(
+        member_id=member.id,
+        redemption_id=redemption.id,
+        points=command.points,
+        purpose=command.purpose,
+    )
+    occasion.record(redeemed, subject=member.id)
+    lots = tuple(taken_by(account, cause=cause))
+    told = Redeemed(redemption=redemption, balances=account.balances, lots=lots)
+    return member.with_account(account), told

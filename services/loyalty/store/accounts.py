@@ -19,10 +19,11 @@ from services.loyalty.domain.lots import Cause, Lot
 from services.loyalty.domain.members import MemberMerged, MemberNotFound, MemberState
 from services.loyalty.domain.programme import Programme, growth_window_start, read_programme
 from services.loyalty.domain.tiers import Standing
-from services.loyalty.store.programme import PROGRAMME_IN_FORCE
+from services.loyalty.store.programme import PROGRAMME_IN_FORCE, RENEWED_UNTIL
 from shared.sql import execute
 
-#: Which lots to load: those that have become due, or all that still hold points.
+#: Which lots to load: those that have become due or that activity would renew, or all that still
+#: hold points.
 LotChoice = Literal["due", "open"]
 
 _ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,20 +39,25 @@ _LOCK_WAITING: Final = text(_LOCK.format(programme=PROGRAMME_IN_FORCE, skip=""))
 _LOCK_FREE: Final = text(_LOCK.format(programme=PROGRAMME_IN_FORCE, skip="skip locked"))
 
 _LOAD: Final = text(
-    """
+    f"""
     select members.id as member_id, members.state as member_state, members.merged_into,
       (select coalesce(sum(growth), 0)::bigint from growth_entries
        where growth_entries.member_id = members.id
          and occurred_at >= :window_start
       ) as growth,
       lots.id as lot_id, lots.cause_kind, lots.cause_id, lots.state, lots.points, lots.remaining,
-      lots.available_at, lots.expires_at, lots.programme_version, lots.created_at
-    from members left join point_lots as lots
+      lots.available_at, lots.expires_at, lots.programme_version, lots.created_at,
+      lots.activity_months
+    from members left join (
+      select point_lots.*, made_by.activity_months from point_lots
+      join programme_versions as made_by on made_by.version = point_lots.programme_version
+    ) as lots
       on lots.member_id = members.id and lots.remaining > 0
       and ((lots.state = 'pending' and lots.available_at <= :now)
-           or (:all_open and lots.state in ('pending', 'available')))
+           or (:all_open and lots.state in ('pending', 'available'))
+           or (lots.state = 'available' and lots.expires_at < {RENEWED_UNTIL}))
     where members.id = any(:member_ids)
-    """
+    """  # noqa: S608 - a constant
 )
 
 
@@ -194,4 +200,5 @@ def _lot(row: Row[Any]) -> Lot:
         expires_at=row.expires_at,
         programme_version=row.programme_version,
         created_at=row.created_at,
+        renewal_months=row.activity_months,
     )

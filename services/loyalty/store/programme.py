@@ -24,6 +24,13 @@ GROWTH_WINDOW_START: Final = """
     ) at time zone 'Asia/Shanghai'
 """
 
+#: Until when activity at `:now` makes a lot of `activity_months` good, in SQL; null under another
+#: policy. What domain.activity says in Python.
+RENEWED_UNTIL: Final = """
+    ((date_trunc('month', cast(:now as timestamptz) at time zone 'Asia/Shanghai'
+        + make_interval(months => activity_months)) + interval '1 month')
+      at time zone 'Asia/Shanghai')
+"""
 
 _IN_FORCE: Final = text(f"select version, rules from {PROGRAMME_IN_FORCE} as programme")  # noqa: S608
 

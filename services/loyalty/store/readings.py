@@ -44,7 +44,7 @@ _READ: Final = """
     ) as lots on true
     where accounts.member_id = any($1::text[])
 """
-_PROGRAMME: Final = "select rules::text from programme_versions where version = $1"
+_PROGRAMMES: Final = "select version, rules::text as rules from programme_versions"
 _GROWTH: Final = """
     select member_id, coalesce(sum(growth), 0)::bigint as growth
     from growth_entries
@@ -58,6 +58,8 @@ class MemberReader:
 
     def __init__(self) -> None:
         self._programmes: dict[int, Programme] = {}
+        #: For how many months activity renews the lots of a version, for those where it does.
+        self._renewals: dict[int, int] = {}
 
     async def read(
         self,
@@ -78,8 +80,10 @@ class MemberReader:
         if locked:
             await connection.fetch(_LOCK, ids)
         limit = LOTS_AT_FIRST if any(spending.values()) else 0
+        limit = _ALL if self._renewals else limit
         members = await self._members(connection, ids, now=now, limit=limit)
-        if any(_short(one, spending[one.id]) for one in members.values()):
+        short = any(_short(one, spending[one.id]) for one in members.values())
+        if short or (self._renewals and limit != _ALL):
             members = await self._members(connection, ids, now=now, limit=_ALL)
         return await _with_growth(connection, members, now=now) if growth else members
 
@@ -91,16 +95,19 @@ class MemberReader:
             rows.setdefault(row["member_id"], []).append(row)
         found = {}
         for member_id, own in rows.items():
-            programme = await self._programme(connection, own[0]["programme_version"])
-            found[member_id] = _member(own, programme=programme)
+            if own[0]["programme_version"] not in self._programmes:
+                await self._learn(connection)
+            programme = self._programmes[own[0]["programme_version"]]
+            found[member_id] = _member(own, programme=programme, renewals=self._renewals)
         return found
 
-    async def _programme(self, connection: Connection, version: int) -> Programme:
-        known = self._programmes.get(version)
-        if known is None:
-            rules = await connection.fetchval(_PROGRAMME, version)
-            known = self._programmes[version] = read_programme(version, rules)
-        return known
+    async def _learn(self, connection: Connection) -> None:
+        """Read the programme's versions, when one is met that is not known yet."""
+        for row in await connection.fetch(_PROGRAMMES):
+            programme = read_programme(row["version"], row["rules"])
+            self._programmes[programme.version] = programme
+            if programme.expiry.policy == "activity":
+                self._renewals[programme.version] = programme.expiry.months
 
 
 async def _with_growth(
@@ -129,9 +136,11 @@ def _short(member: LockedMember, spending: int) -> bool:
     return read < min(spending, member.account.balances.available)
 
 
-def _member(rows: Sequence[Any], *, programme: Programme) -> LockedMember:
+def _member(
+    rows: Sequence[Any], *, programme: Programme, renewals: Mapping[int, int]
+) -> LockedMember:
     row = rows[0]
-    lots = {one["id"]: _lot(one) for one in rows if one["id"] is not None}
+    lots = {one["id"]: _lot(one, renewals) for one in rows if one["id"] is not None}
     return LockedMember(
         state=row["member_state"],
         merged_into=row["merged_into"],
@@ -160,7 +169,7 @@ def _member(rows: Sequence[Any], *, programme: Programme) -> LockedMember:
     )
 
 
-def _lot(row: Any) -> Lot:
+def _lot(row: Any, renewals: Mapping[int, int]) -> Lot:
     return Lot(
         id=row["id"],
         cause=Cause(kind=row["cause_kind"], id=row["cause_id"]),
@@ -171,4 +180,5 @@ def _lot(row: Any) -> Lot:
         expires_at=row["expires_at"],
         programme_version=row["lot_programme_version"],
         created_at=row["created_at"],
+        renewal_months=renewals.get(row["lot_programme_version"]),
     )

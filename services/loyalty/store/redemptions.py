@@ -29,6 +29,19 @@ class NewRedemption:
     reference: str
     created_at: datetime
 
+    def row(self) -> Redemption:
+        """For a session to write."""
+        return Redemption(
+            id=self.id,
+            member_id=self.member_id,
+            state="redeemed",
+            points=self.points,
+            purpose=self.purpose,
+            reference=self.reference,
+            created_at=self.created_at,
+            closed_at=self.created_at,
+        )
+
 
 _ROWS: Final[Rows[NewRedemption]] = Rows(
     table="redemptions",

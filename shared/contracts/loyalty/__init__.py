@@ -1,6 +1,11 @@
 """Events that loyalty publishes. The subject of each is the member, unless it says otherwise."""
 
 from shared.contracts.loyalty.ledger import LedgerDisagreed
+from shared.contracts.loyalty.lots import (
+    PointsExpiring,
+    PointsExpiryExtended,
+    PointsReinstated,
+)
 from shared.contracts.loyalty.members import (
     MemberEnrolled,
     MembersImported,
@@ -44,7 +49,10 @@ __all__ = [
     "PointsClawedBack",
     "PointsEarned",
     "PointsExpired",
+    "PointsExpiring",
+    "PointsExpiryExtended",
     "PointsRedeemed",
+    "PointsReinstated",
     "PointsReleased",
     "PointsRestored",
     "RewardRefused",

@@ -65,10 +65,11 @@ class PointsClawedBack(EventData):
 
 
 class PointsExpired(EventData):
-    """Points of a lot lapsed."""
+    """Points of a lot lapsed, after a notice of it had been delivered in time."""
 
     type: ClassVar[str] = "points.expired.v1"
 
     member_id: str
     lot_id: str
     points: int
+    notice_id: str | None = None

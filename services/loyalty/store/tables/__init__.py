@@ -6,6 +6,12 @@ from services.loyalty.store.tables.audit import (
     LedgerReconciliation,
 )
 from services.loyalty.store.tables.base import metadata
+from services.loyalty.store.tables.expiries import (
+    ExpiryExtension,
+    ExpiryNotice,
+    ExpiryNoticeFailure,
+    ExpiryNoticeLot,
+)
 from services.loyalty.store.tables.members import (
     Account,
     GrowthEntry,
@@ -32,6 +38,10 @@ add_technical_tables(metadata)
 __all__ = [
     "Account",
     "EarlyCompletion",
+    "ExpiryExtension",
+    "ExpiryNotice",
+    "ExpiryNoticeFailure",
+    "ExpiryNoticeLot",
     "GrowthEntry",
     "Identity",
     "LedgerCheckpoint",

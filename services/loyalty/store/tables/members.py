@@ -6,7 +6,10 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Column,
+    Computed,
     Index,
+    Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     UniqueConstraint,
@@ -15,6 +18,12 @@ from sqlalchemy import (
 from sqlmodel import Field
 
 from services.loyalty.store.tables.base import Table, amount, document, moment, words
+
+#: As PostgreSQL writes it back, so that Alembic sees no difference.
+_ACTIVITY_MONTHS = (
+    "case when (rules #>> '{points,expiry,policy}'::text[]) = 'activity'::text"
+    " then (rules #>> '{points,expiry,months}'::text[])::integer else null::integer end"
+)
 
 
 class Member(Table, table=True):
@@ -144,5 +153,10 @@ class ProgrammeVersion(Table, table=True):
 
     version: int = Field(primary_key=True)
     rules: dict[str, Any] = document()
+    #: Months of the activity policy; None under any other. Drawn from the rules by PostgreSQL, so
+    #: that a member's lots are loaded with it without opening the rules of each.
+    activity_months: int | None = Field(
+        default=None, sa_column=Column(Integer, Computed(_ACTIVITY_MONTHS, persisted=True))
+    )
     published_by: str = words()
     published_at: datetime = moment()
