@@ -3,7 +3,9 @@
 from fastapi import FastAPI
 
 from services.loyalty.api import (
+    adjustments,
     checkout,
+    holds,
     imports,
     members,
     orders,
@@ -11,6 +13,7 @@ from services.loyalty.api import (
     redemptions,
     refunds,
     tiers,
+    transfers,
     voucher_templates,
     vouchers,
     wallet,
@@ -39,6 +42,9 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 refunds.router,
                 points.router,
                 redemptions.router,
+                holds.router,
+                transfers.router,
+                adjustments.router,
                 wallet.router,
                 tiers.router,
                 voucher_templates.router,

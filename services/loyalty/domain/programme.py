@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
+from services.loyalty.domain.points_rules import PointsRules, read_points_rules
 from shared.kernel.clock import business_day, business_day_start
 from shared.kernel.money import FEN_PER_YUAN
 from shared.kernel.texts import Language
@@ -78,6 +79,7 @@ class Programme:
     growth_window_months: int | None
     tier_period_months: int
     checkout: CheckoutRules
+    points: PointsRules
     tiers: tuple[Tier, ...]
 
     def tier(self, code: str) -> Tier:
@@ -150,6 +152,7 @@ def read_programme(version: int, rules: str) -> Programme:
             growth_window_months=_window(growth["window_months"]),
             tier_period_months=_count(given["tier_period_months"], least=1, most=_MOST_MONTHS),
             checkout=_checkout(points["redeem"]),
+            points=read_points_rules(points),
             tiers=_tiers(given["tiers"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

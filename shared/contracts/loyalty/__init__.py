@@ -13,12 +13,16 @@ from shared.contracts.loyalty.orders import (
     OrdersImported,
 )
 from shared.contracts.loyalty.points import (
+    AdjustmentRejected,
+    AdjustmentRequested,
+    PointsAdjusted,
     PointsClawedBack,
     PointsEarned,
     PointsExpired,
     PointsRedeemed,
     PointsReleased,
     PointsRestored,
+    PointsTransferred,
 )
 from shared.contracts.loyalty.vouchers import (
     RewardRefused,
@@ -29,6 +33,8 @@ from shared.contracts.loyalty.vouchers import (
 )
 
 __all__ = [
+    "AdjustmentRejected",
+    "AdjustmentRequested",
     "ImportedOrder",
     "MemberEnrolled",
     "MembersImported",
@@ -36,12 +42,14 @@ __all__ = [
     "OrderPaid",
     "OrderRefunded",
     "OrdersImported",
+    "PointsAdjusted",
     "PointsClawedBack",
     "PointsEarned",
     "PointsExpired",
     "PointsRedeemed",
     "PointsReleased",
     "PointsRestored",
+    "PointsTransferred",
     "RewardRefused",
     "RewardReversed",
     "TierChanged",

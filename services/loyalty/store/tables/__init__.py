@@ -1,5 +1,6 @@
 """Every table of this service."""
 
+from services.loyalty.store.tables.adjustments import Adjustment
 from services.loyalty.store.tables.base import metadata
 from services.loyalty.store.tables.members import (
     Account,
@@ -12,6 +13,7 @@ from services.loyalty.store.tables.members import (
 from services.loyalty.store.tables.orders import Order, OrderImport, OrderImportRefusal, Refund
 from services.loyalty.store.tables.points import LotAllocation, PointEntry, PointLot, Redemption
 from services.loyalty.store.tables.reservations import Reservation
+from services.loyalty.store.tables.transfers import Transfer
 from services.loyalty.store.tables.vouchers import Reward, Voucher, VoucherTemplate
 from shared.tables import add_technical_tables
 
@@ -19,6 +21,7 @@ add_technical_tables(metadata)
 
 __all__ = [
     "Account",
+    "Adjustment",
     "GrowthEntry",
     "Identity",
     "LotAllocation",
@@ -34,6 +37,7 @@ __all__ = [
     "Reservation",
     "Reward",
     "TierChange",
+    "Transfer",
     "Voucher",
     "VoucherTemplate",
     "metadata",

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Column,
     ForeignKeyConstraint,
     Index,
     LargeBinary,
@@ -136,6 +137,17 @@ class Redemption(Table, table=True):
             "state in ('held', 'redeemed', 'released', 'cancelled')", name="redemption_state"
         ),
         CheckConstraint("points > 0", name="redemption_has_points"),
+        CheckConstraint(
+            "returned_points >= 0 and returned_points <= points", name="redemption_returned"
+        ),
+        Index(
+            "redemptions_one_hold",
+            "member_id",
+            "purpose",
+            "reference",
+            unique=True,
+            postgresql_where=text("state = 'held'"),
+        ),
         Index("redemptions_stale", "hold_expires_at", postgresql_where=text("state = 'held'")),
         Index("redemptions_by_member", "member_id", "created_at"),
     )
@@ -144,6 +156,10 @@ class Redemption(Table, table=True):
     member_id: str = words()
     state: str = words()
     points: int = amount()
+    #: How many of them are back in their lots: not captured, released, cancelled or refunded.
+    returned_points: int = Field(
+        default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0"))
+    )
     purpose: str = words()
     reference: str = words()
     hold_expires_at: datetime | None = moment(null=True)
