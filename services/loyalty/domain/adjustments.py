@@ -61,7 +61,25 @@ def is_to_decide(request: Request, *, decision: Decision, by: str) -> bool:
     return False
 
 
-def adjust(
+def take_points(
+    account: Account, *, points: int, cause: Cause, programme_version: int, stamp: Stamp
+) -> Account:
+    """Take available points, those that lapse soonest first.
+
+    Raises InsufficientPoints rather than let the member owe any.
+    """
+    return use_points(
+        account,
+        kind="adjusted",
+        credit="adjusted",
+        points=points,
+        cause=cause,
+        programme_version=programme_version,
+        stamp=stamp,
+    )
+
+
+def give_points(
     account: Account,
     *,
     points: int,
@@ -71,21 +89,7 @@ def adjust(
     programme_version: int,
     stamp: Stamp,
 ) -> Account:
-    """Give points, usable at once in a lot of their own, after debt; or take (negative) points.
-
-    Points are taken from the lots that lapse soonest. Raises InsufficientPoints rather than let
-    the member owe any.
-    """
-    if points < 0:
-        return use_points(
-            account,
-            kind="adjusted",
-            credit="adjusted",
-            points=-points,
-            cause=cause,
-            programme_version=programme_version,
-            stamp=stamp,
-        )
+    """Give points, usable at once, in a lot of their own; they repay debt first."""
     lot = Lot(
         id=lot_id,
         cause=cause,

@@ -5,9 +5,10 @@ from datetime import timedelta
 from services.loyalty.domain.adjustments import (
     Decision,
     Request,
-    adjust,
+    give_points,
     is_to_decide,
     needs_second_person,
+    take_points,
 )
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.programme import expires_at
@@ -94,18 +95,28 @@ async def decide_adjustment(
 def _apply(
     transaction: Transaction, *, member: LockedMember, adjustment: Adjustment
 ) -> LockedMember:
-    expiry = member.programme.expiry
-    given = adjustment.points > 0
-    until = expires_at(expiry, available_at=transaction.now) if given else None
-    account = adjust(
-        member.account,
-        points=adjustment.points,
-        lot_id=new_id("lot", at=transaction.now),
-        expires_at=until,
-        cause=Cause(kind="adjustment", id=adjustment.id, reason=adjustment.reason),
-        programme_version=member.programme.version,
-        stamp=stamp_of(transaction),
-    )
+    cause = Cause(kind="adjustment", id=adjustment.id, reason=adjustment.reason)
+    version, stamp = member.programme.version, stamp_of(transaction)
+    until = None
+    if adjustment.points < 0:
+        account = take_points(
+            member.account,
+            points=-adjustment.points,
+            cause=cause,
+            programme_version=version,
+            stamp=stamp,
+        )
+    else:
+        until = expires_at(member.programme.expiry, available_at=transaction.now)
+        account = give_points(
+            member.account,
+            points=adjustment.points,
+            lot_id=new_id("lot", at=transaction.now),
+            expires_at=until,
+            cause=cause,
+            programme_version=version,
+            stamp=stamp,
+        )
     adjusted = PointsAdjusted(
         member_id=member.id,
         adjustment_id=adjustment.id,
