@@ -119,11 +119,11 @@ async def transfer(
     )
 
 
-async def insist(call: Callable[[str], Awaitable[httpx.Response]]) -> httpx.Response:
+async def insist(call: Callable[..., Awaitable[httpx.Response]]) -> httpx.Response:
     """Call with a key, and again with the same key while the service is too busy, as callers do."""
     key = uuid.uuid4().hex
     for _ in range(50):
-        reply = await call(key)
+        reply = await call(key=key)
         if reply.status_code != httpx.codes.SERVICE_UNAVAILABLE and not (
             reply.status_code == httpx.codes.CONFLICT
             and reply.json()["code"] == "idempotency_in_flight"
@@ -155,6 +155,18 @@ async def publish(loyalty: ServiceUnderTest, **points: dict[str, Any]) -> None:
         )
         given = {"rules": json.dumps(rules), "now": transaction.now}
         await execute(transaction.session, insert, given)
+
+
+async def set_state(
+    loyalty: ServiceUnderTest, member_id: str, *, state: str, merged_into: str | None = None
+) -> None:
+    """Make somebody erased or merged, as far as the wallet can see."""
+    async with loyalty.database.begin(actor="test") as transaction:
+        connection = await transaction.session.connection()
+        into = "null" if merged_into is None else f"'{merged_into}'"
+        await connection.exec_driver_sql(
+            f"update members set state = '{state}', merged_into = {into} where id = '{member_id}'"
+        )
 
 
 async def conserved(loyalty: ServiceUnderTest) -> None:

@@ -1,6 +1,7 @@
 """Points that operators give and take, large ones by two people, on real PostgreSQL."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -164,12 +165,8 @@ async def test_100_simultaneous_decisions_move_the_points_once(loyalty: ServiceU
     member_id = await enrol(loyalty)
     adjustment_id = await waiting(loyalty, member_id)
     calls = [
-        insist(
-            lambda key, n=n: decide(
-                loyalty, adjustment_id, "approve" if n % 2 else "reject", key=key
-            )
-        )
-        for n in range(100)
+        insist(partial(decide, loyalty, adjustment_id, decision))
+        for decision in ["approve", "reject"] * 50
     ]
     replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
     assert sorted(reply.status_code for reply in replies) == [200] * 50 + [409] * 50
@@ -213,7 +210,7 @@ async def test_of_simultaneous_adjustments_exactly_what_one_may_do_alone_is_appl
     loyalty: ServiceUnderTest,
 ) -> None:
     member_id = await enrol(loyalty)
-    calls = [insist(lambda key: adjust(loyalty, member_id, 3_000, key=key)) for _ in range(40)]
+    calls = [insist(partial(adjust, loyalty, member_id, 3_000)) for _ in range(40)]
     replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
     assert sorted(reply.status_code for reply in replies) == [201] * 3 + [202] * 37
     assert await points_of(loyalty, member_id) == {**NOTHING, "available": 9_000}

@@ -1,6 +1,7 @@
 """Points held, then captured or released, on real PostgreSQL."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.integration.loyalty.moves import (
     lots_of,
     publish,
     release,
+    set_state,
 )
 from tests.integration.loyalty.people import (
     enrol,
@@ -272,6 +274,22 @@ async def test_a_redemption_that_was_no_hold_is_neither_captured_nor_released(
     assert await everything(loyalty) == before
 
 
+async def test_what_an_erased_member_holds_is_not_spent_but_goes_back(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await member_with(loyalty, 100)
+    redemption_id = await held(loyalty, member_id, 60)
+    await set_state(loyalty, member_id, state="erased")
+    before = await everything(loyalty)
+    reply = await capture(loyalty, redemption_id)
+    assert (reply.status_code, reply.json()["code"]) == (404, "member_not_found")
+    assert (await hold(loyalty, member_id, 1)).status_code == 404
+    assert await everything(loyalty) == before
+    loyalty.clock.advance(timedelta(hours=1))
+    assert await run_due(RELEASE_STALE, database=loyalty.database) == 1
+    await end_well(loyalty)
+
+
 async def test_the_programme_says_how_long_a_hold_lasts(loyalty: ServiceUnderTest) -> None:
     member_id = await member_with(loyalty, 100)
     await publish(loyalty, redeem={"hold_minutes": 90})
@@ -288,10 +306,7 @@ async def test_of_100_simultaneous_holds_exactly_what_fits_is_held(
     loyalty: ServiceUnderTest,
 ) -> None:
     member_id = await member_with(loyalty, 100, 30)
-    calls = [
-        insist(lambda key, n=n: hold(loyalty, member_id, 25, reference=f"G-{n}", key=key))
-        for n in range(100)
-    ]
+    calls = [insist(partial(hold, loyalty, member_id, 25, reference=f"G-{n}")) for n in range(100)]
     replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
     assert sorted(reply.status_code for reply in replies) == [201] * 5 + [409] * 95
     assert await points_of(loyalty, member_id) == {**NOTHING, "available": 5, "held": 125}
@@ -300,7 +315,7 @@ async def test_of_100_simultaneous_holds_exactly_what_fits_is_held(
 
 async def test_100_simultaneous_holds_for_the_same_are_one_hold(loyalty: ServiceUnderTest) -> None:
     member_id = await member_with(loyalty, 1_000)
-    calls = [insist(lambda key: hold(loyalty, member_id, 10, key=key)) for _ in range(100)]
+    calls = [insist(partial(hold, loyalty, member_id, 10)) for _ in range(100)]
     replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
     assert sorted(reply.status_code for reply in replies) == [200] * 99 + [201]
     assert len({reply.content for reply in replies}) == 1
@@ -313,14 +328,12 @@ async def test_of_100_simultaneous_captures_and_releases_one_kind_wins_and_count
     member_id = await member_with(loyalty, 100)
     redemption_id = await held(loyalty, member_id, 80)
     calls = [
-        insist(
-            lambda key, n=n: (
-                capture(loyalty, redemption_id, 50, key=key)
-                if n % 2
-                else release(loyalty, redemption_id, key=key)
-            )
-        )
-        for n in range(100)
+        insist(call)
+        for call in [
+            partial(capture, loyalty, redemption_id, 50),
+            partial(release, loyalty, redemption_id),
+        ]
+        * 50
     ]
     replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
     assert sorted(reply.status_code for reply in replies) == [200] * 50 + [409] * 50

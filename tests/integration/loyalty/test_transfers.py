@@ -1,6 +1,7 @@
 """Points given to other members, on real PostgreSQL."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.integration.loyalty.moves import (
     insist,
     lots_of,
     publish,
+    set_state,
     transfer,
 )
 from tests.integration.loyalty.people import (
@@ -169,9 +171,7 @@ async def test_of_100_simultaneous_transfers_exactly_what_the_day_allows_arrives
 ) -> None:
     sender, receiver = await member_with(loyalty, 10_000), await enrol(loyalty)
     await publish(loyalty, transfer={"daily_count": 1_000})
-    calls = [
-        insist(lambda key: transfer(loyalty, sender, receiver, 700, key=key)) for _ in range(100)
-    ]
+    calls = [insist(partial(transfer, loyalty, sender, receiver, 700)) for _ in range(100)]
     replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
     assert sorted(reply.status_code for reply in replies) == [201] * 7 + [409] * 93
     assert (await points_of(loyalty, receiver))["available"] == 4_900
@@ -182,9 +182,7 @@ async def test_of_simultaneous_transfers_exactly_what_is_there_arrives(
     loyalty: ServiceUnderTest,
 ) -> None:
     sender, receiver = await member_with(loyalty, 50, 55), await enrol(loyalty)
-    calls = [
-        insist(lambda key: transfer(loyalty, sender, receiver, 20, key=key)) for _ in range(40)
-    ]
+    calls = [insist(partial(transfer, loyalty, sender, receiver, 20)) for _ in range(40)]
     replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
     assert sorted(reply.status_code for reply in replies) == [201] * 5 + [409] * 35
     assert (await points_of(loyalty, sender))["available"] == 5
@@ -197,14 +195,12 @@ async def test_opposite_transfers_at_once_never_stand_in_each_others_way(
     one, other = await member_with(loyalty, 1_000), await member_with(loyalty, 1_000)
     deadlocks = await deadlocks_so_far(loyalty)
     calls = [
-        insist(
-            lambda key, n=n: (
-                transfer(loyalty, one, other, 7, key=key)
-                if n % 2
-                else transfer(loyalty, other, one, 9, key=key)
-            )
-        )
-        for n in range(20)
+        insist(call)
+        for call in [
+            partial(transfer, loyalty, one, other, 7),
+            partial(transfer, loyalty, other, one, 9),
+        ]
+        * 10
     ]
     replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=10)
     assert {reply.status_code for reply in replies} == {201}
@@ -212,18 +208,6 @@ async def test_opposite_transfers_at_once_never_stand_in_each_others_way(
     assert (await points_of(loyalty, other))["available"] == 1_000 + 70 - 90
     assert await deadlocks_so_far(loyalty) == deadlocks
     await end_well(loyalty)
-
-
-async def set_state(
-    loyalty: ServiceUnderTest, member_id: str, *, state: str, merged_into: str | None = None
-) -> None:
-    """Make somebody erased or merged, as far as the wallet can see."""
-    async with loyalty.database.begin(actor="test") as transaction:
-        connection = await transaction.session.connection()
-        into = "null" if merged_into is None else f"'{merged_into}'"
-        await connection.exec_driver_sql(
-            f"update members set state = '{state}', merged_into = {into} where id = '{member_id}'"
-        )
 
 
 async def deadlocks_so_far(loyalty: ServiceUnderTest) -> int:
