@@ -11,7 +11,7 @@ SCOPES: Final = {
     "orders:import": ("导入历史订单", "Import order history"),
     "points:read": ("查看钱包与积分", "See wallets and points"),
     "points:write": ("使用积分", "Spend points"),
-    "points:manage": ("管理积分：延期、补回", "Manage points: extend, reinstate"),
+    "points:manage": ("调整、延期、恢复积分", "Adjust, extend and reinstate points"),
     "notices:read": ("查看到期通知与延期", "See notices of expiry and extensions"),
     "notices:write": ("回报到期通知的送达", "Report deliveries of notices"),
     "checkout:write": ("结算报价与占用", "Quote and reserve at checkout"),

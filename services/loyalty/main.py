@@ -5,10 +5,12 @@ from datetime import timedelta
 from fastapi import FastAPI
 
 from services.loyalty.api import (
+    adjustments,
     audit,
     checkout,
     expiry_extensions,
     expiry_notices,
+    holds,
     imports,
     lots,
     lots_changes,
@@ -19,6 +21,7 @@ from services.loyalty.api import (
     redemptions,
     refunds,
     tiers,
+    transfers,
     voucher_templates,
     vouchers,
     wallet,
@@ -58,6 +61,9 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 expiry_notices.router,
                 expiry_extensions.router,
                 redemptions.router,
+                holds.router,
+                transfers.router,
+                adjustments.router,
                 wallet.router,
                 tiers.router,
                 voucher_templates.router,

@@ -58,6 +58,12 @@ def _one_line(given: str) -> str:
     return cleaned
 
 
+def _not_zero(given: int) -> int:
+    if given == 0:
+        raise PydanticCustomError("zero_points", "must not be zero")
+    return given
+
+
 def _written_out(given: object) -> object:
     """Only a moment in words: a bare number would be one to pydantic, in a unit that it guesses."""
     if isinstance(given, str):
@@ -102,7 +108,10 @@ Moment = Annotated[
 ]
 Line = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
 LongLine = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
+Reason = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
+#: Points to give, or (negative) to take.
+SignedPoints = Annotated[int, Field(ge=-MAX_POINTS, le=MAX_POINTS), AfterValidator(_not_zero)]
 Fen = Annotated[int, Field(ge=0, le=MAX_FEN)]
 PositiveFen = Annotated[int, Field(ge=1, le=MAX_FEN)]
 Quantity = Annotated[int, Field(ge=1, le=100_000)]
@@ -125,3 +134,5 @@ ReservationId = Annotated[str, Field(pattern=id_pattern("rsv"))]
 RedemptionId = Annotated[str, Field(pattern=id_pattern("rdm"))]
 LotId = Annotated[str, Field(pattern=id_pattern("lot"))]
 NoticeId = Annotated[str, Field(pattern=id_pattern("exn"))]
+TransferId = Annotated[str, Field(pattern=id_pattern("trf"))]
+AdjustmentId = Annotated[str, Field(pattern=id_pattern("adj"))]

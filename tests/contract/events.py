@@ -22,6 +22,7 @@ _SAID: Final[Mapping[str, Any]] = {
     "member_ids": [_MEMBER, "mem_01kb0t6v3mvc8qd2x5n7h9r4em"],
     "referee_id": _MEMBER,
     "beneficiary_id": _MEMBER,
+    "other_member_id": "mem_01kb0t6v3mvc8qd2x5n7h9r4em",
     "referrer_id": "mem_01kb0t5s1gtb6nb0v3j5f7p2ch",
     "order_id": "order-20261123-0001",
     "refund_id": "refund-20261123-0001",

@@ -1,5 +1,6 @@
-"""Redemptions over HTTP."""
+"""Redemptions over HTTP: points spent, shown, cancelled."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -7,6 +8,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
+from services.loyalty.domain.ledger import Balances
+from services.loyalty.domain.lots import Allocation
+from services.loyalty.operations.cancellations import cancel_redemption
 from services.loyalty.operations.redemptions import Redeemed, RedeemPoints, redeem_points
 from services.loyalty.store.redemptions import find_redemption
 from services.loyalty.store.tables import Redemption
@@ -15,12 +19,13 @@ from shared.http.fields import (
     Line,
     MemberId,
     Points,
+    Reason,
     RedemptionId,
     ReplyModel,
     RequestModel,
 )
 from shared.http.hot import HotKeyedWrite, HotRoute
-from shared.http.writes import Reply
+from shared.http.writes import KeyedWrite, Reply
 from shared.kernel.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["points"])
@@ -41,16 +46,27 @@ class RedemptionRequest(RequestModel):
     reference: Annotated[ExternalId, Field(description="The caller's id of what it is spent on")]
 
 
+class CancellationRequest(RequestModel):
+    """Why spent points go back."""
+
+    reason: Annotated[Reason | None, Field(description="No personal data: it is kept for ever")] = (
+        None
+    )
+
+
 class RedemptionReply(ReplyModel):
-    """Points that were spent."""
+    """Points that were spent, or are held to be."""
 
     id: str
     member_id: str
-    state: str
+    state: Annotated[str, Field(description="`held`, `redeemed`, `released` or `cancelled`")]
     points: int
+    returned_points: Annotated[int, Field(description="How many of them are back in their lots")]
     purpose: str
     reference: str
+    hold_expires_at: Annotated[datetime | None, Field(description="Null if never a hold")]
     created_at: datetime
+    closed_at: datetime | None
 
 
 class NewRedemptionReply(RedemptionReply):
@@ -100,7 +116,46 @@ async def show_redemption(redemption_id: RedemptionId, request: Request) -> Rede
         redemption = await find_redemption(session, redemption_id=redemption_id)
     if redemption is None:
         raise NotFound
+    return redemption_reply(redemption)
+
+
+@router.post(
+    "/points/redemptions/{redemption_id}/cancellation",
+    operation_id="cancel_redemption",
+    response_model=RedemptionReply,
+    responses={
+        404: {"description": "No such redemption, or `member_not_found`"},
+        409: {
+            "description": "`redemption_held`, `redemption_closed`, `redemption_of_checkout`, "
+            "`member_merged`"
+        },
+    },
+)
+async def cancel_redemption_route(
+    redemption_id: RedemptionId, write: KeyedWrite, body: CancellationRequest | None = None
+) -> Response:
+    """Give spent points back to the lots that paid, with the expiry they had. Counts once."""
+    reason = None if body is None else body.reason
+    return await write.run(
+        lambda tx: cancel_redemption(tx, redemption_id=redemption_id, reason=reason),
+        reply=lambda redemption: Reply(body=redemption_reply(redemption)),
+    )
+
+
+def redemption_reply(redemption: Redemption) -> RedemptionReply:
+    """A redemption as it stands."""
     return RedemptionReply(**_fields(redemption))
+
+
+def new_redemption_reply(
+    redemption: Redemption, *, balances: Balances, lots: Sequence[Allocation]
+) -> NewRedemptionReply:
+    """A redemption as it was made."""
+    return NewRedemptionReply(
+        **_fields(redemption),
+        balances=balances_reply(balances),
+        lots=[LotPart(id=part.lot_id, points=part.points) for part in lots],
+    )
 
 
 def _new(redeemed: Redeemed) -> Reply:
@@ -110,9 +165,12 @@ def _new(redeemed: Redeemed) -> Reply:
         member_id=spent.member_id,
         state="redeemed",
         points=spent.points,
+        returned_points=0,
         purpose=spent.purpose,
         reference=spent.reference,
+        hold_expires_at=None,
         created_at=spent.created_at,
+        closed_at=spent.created_at,
         balances=balances_reply(redeemed.balances),
         lots=[LotPart(id=part.lot_id, points=part.points) for part in redeemed.lots],
     )
@@ -120,6 +178,4 @@ def _new(redeemed: Redeemed) -> Reply:
 
 
 def _fields(redemption: Redemption) -> dict[str, Any]:
-    return redemption.model_dump(
-        include={"id", "member_id", "state", "points", "purpose", "reference", "created_at"}
-    )
+    return redemption.model_dump(include=set(RedemptionReply.model_fields))

@@ -13,7 +13,6 @@ then as debt. Each step undoes the other exactly, so only the difference of the 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 
 from services.loyalty.domain.holds import give_back
 from services.loyalty.domain.ledger import (
@@ -27,9 +26,6 @@ from services.loyalty.domain.ledger import (
 )
 from services.loyalty.domain.lots import Cause, Lot, usage_order
 from services.loyalty.domain.points import in_order_of_use, lot_of
-
-#: How long points that came back from a refunded order are good at least. The one place for it.
-RESTORE_GRACE: Final = timedelta()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +59,12 @@ def return_spent(
     reason: str,
     programme_version: int,
     stamp: Stamp,
+    grace: timedelta,
 ) -> Account:
-    """Give some of an order's spent points back, in the reverse of how they were drawn."""
+    """Give some of an order's spent points back, in the reverse of how they were drawn.
+
+    They are good for `grace` at least.
+    """
     # What comes back last pays debt first: then what stays is what was drawn last.
     return give_back(
         account,
@@ -73,7 +73,7 @@ def return_spent(
         cause=Cause(kind="redemption", id=spent.redemption_id, reason=reason),
         programme_version=programme_version,
         stamp=stamp,
-        grace=RESTORE_GRACE,
+        grace=grace,
     )
 
 

@@ -1,12 +1,12 @@
-"""Points held at checkout: reserved, then spent or given back to the lots they came from."""
+"""Points that are held: reserved, then spent or given back to the lots they came from."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
-from services.loyalty.domain.ledger import Account, Posting, Stamp, post
-from services.loyalty.domain.lots import Cause, Lot
+from services.loyalty.domain.ledger import Account, LedgerBroken, Posting, Stamp, post
+from services.loyalty.domain.lots import Cause, Lot, usage_order
 from services.loyalty.domain.points import repay, use_points
 
 #: Where used points are: reserved, or spent.
@@ -57,12 +57,13 @@ def give_back(
     programme_version: int,
     stamp: Stamp,
     grace: timedelta = timedelta(),
+    occurred_at: datetime | None = None,
 ) -> Account:
     """Return used points to the lots they came from, with their expiry; then repay debt.
 
     `used` are those lots as they are stored, and how many points each gets back; `debit` is where
     the points are: `held`, or `redeemed` when they were spent. A lot that would lapse sooner than
-    `grace` from now is good until then.
+    `grace` from now is good until then. `occurred_at` is when it was due, now if left out.
     """
     account = replace(account, lots={**{lot.id: lot for lot, _ in used}, **account.lots})
     posting = Posting(
@@ -72,7 +73,7 @@ def give_back(
         points=sum(points for _, points in used),
         cause=cause,
         programme_version=programme_version,
-        occurred_at=stamp.at,
+        occurred_at=occurred_at or stamp.at,
         lots=tuple(
             _lasting(account.lots[lot.id].given(points), stamp=stamp, grace=grace)
             for lot, points in used
@@ -82,6 +83,22 @@ def give_back(
     for lot, _ in used:
         account = repay(account, lot.id, stamp=stamp, cause=cause)
     return account
+
+
+def last_used(used: Sequence[tuple[Lot, int]], *, points: int) -> list[tuple[Lot, int]]:
+    """Of the lots that paid, those that get `points` back: the last to be used are the first.
+
+    So spending a part of what was held leaves the lots as if only that part had been spent.
+    """
+    returned: list[tuple[Lot, int]] = []
+    for lot, paid in sorted(used, key=lambda one: usage_order(one[0]), reverse=True):
+        part = min(paid, points)
+        if part:
+            returned.append((lot, part))
+        points -= part
+    if points:
+        raise LedgerBroken("more points come back than the lots have paid")
+    return returned
 
 
 def _lasting(lot: Lot, *, stamp: Stamp, grace: timedelta) -> Lot:

@@ -90,6 +90,7 @@ def _return(books: OrderBooks, *, order: Order, cause: Cause, stamp: Stamp) -> O
         reason=f"{cause.kind}:{cause.id}",
         programme_version=order.programme.version,
         stamp=stamp,
+        grace=order.programme.points.restore_grace,
     )
     counted = replace(spent, returned=spent.returned + points)
     return _drawn_on(replace(books, spent=counted), account, since=books.account)

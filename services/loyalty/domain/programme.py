@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from services.loyalty.domain.lots_rules import LotsRules, read_lots_rules
 from services.loyalty.domain.order_rules import OrderRules, read_order_rules
+from services.loyalty.domain.points_rules import PointsRules, read_points_rules
 from shared.kernel.clock import business_day, business_day_start
 from shared.kernel.money import FEN_PER_YUAN
 from shared.kernel.texts import Language
@@ -83,6 +84,7 @@ class Programme:
     tier_period_months: int
     checkout: CheckoutRules
     orders: OrderRules
+    points: PointsRules
     tiers: tuple[Tier, ...]
 
     def tier(self, code: str) -> Tier:
@@ -162,6 +164,7 @@ def read_programme(version: int, rules: str) -> Programme:
             tier_period_months=_count(given["tier_period_months"], least=1, most=_MOST_MONTHS),
             checkout=_checkout(points["redeem"]),
             orders=read_order_rules(points),
+            points=read_points_rules(points),
             tiers=_tiers(given["tiers"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

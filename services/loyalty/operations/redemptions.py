@@ -13,7 +13,8 @@ from services.loyalty.operations.points import lock_settled, settle, stamp_of
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
 from services.loyalty.store.readings import MemberReader
-from services.loyalty.store.redemptions import NewRedemption, add_redemption, save_redemptions
+from services.loyalty.store.redemption_batches import NewRedemption, save_redemptions
+from services.loyalty.store.redemptions import add_redemption
 from shared.batches import Saving
 from shared.contracts.loyalty import PointsRedeemed
 from shared.db import Occasion, Transaction

@@ -1,73 +1,46 @@
-"""Redemptions: points spent, and for what."""
+"""Redemptions: points spent or held, for what, and which lots paid."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import update
+import orjson
+from sqlalchemy import ColumnElement, exists, text, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.loyalty.store.accounts import LockedMember
-from services.loyalty.store.books import BatchStatement
-from services.loyalty.store.tables import Redemption
-from services.loyalty.store.writing import Rows
-from shared.batches import Saving
-from shared.lanes import Connection
+from services.loyalty.domain.ledger import Balances
+from services.loyalty.domain.lots import Allocation, Cause, Lot
+from services.loyalty.store.tables import Member, Redemption, Reservation
 from shared.sql import execute
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewRedemption:
-    """Points spent at once, as they are written: no row to be tracked, since none is changed."""
-
-    id: str
-    member_id: str
-    points: int
-    purpose: str
-    reference: str
-    created_at: datetime
-
-    def row(self) -> Redemption:
-        """For a session to write."""
-        return Redemption(
-            id=self.id,
-            member_id=self.member_id,
-            state="redeemed",
-            points=self.points,
-            purpose=self.purpose,
-            reference=self.reference,
-            created_at=self.created_at,
-            closed_at=self.created_at,
-        )
-
-
-_ROWS: Final[Rows[NewRedemption]] = Rows(
-    table="redemptions",
-    columns=[
-        ("id", "text", lambda one: one.id),
-        ("member_id", "text", lambda one: one.member_id),
-        ("state", "text", lambda _: "redeemed"),
-        ("points", "bigint", lambda one: one.points),
-        ("purpose", "text", lambda one: one.purpose),
-        ("reference", "text", lambda one: one.reference),
-        ("created_at", "timestamptz", lambda one: one.created_at),
-        ("closed_at", "timestamptz", lambda one: one.created_at),
-    ],
+_USED_LOTS: Final = text(
+    """
+    select lots.*, paid.points as paid from (
+      select parts.lot_id, -sum(parts.points)::bigint as points
+      from point_entries as entries
+      join lot_allocations as parts
+        on parts.member_id = entries.member_id and parts.entry_seq = entries.seq
+      where entries.member_id = :member_id
+        and entries.cause_kind = 'redemption' and entries.cause_id = :redemption_id
+      group by parts.lot_id having sum(parts.points) < 0
+    ) as paid
+    join point_lots as lots on lots.member_id = :member_id and lots.id = paid.lot_id
+    order by lots.id
+    """
 )
-_SAVE: Final = BatchStatement(_ROWS)
-
-
-async def save_redemptions(
-    connection: Connection,
-    *,
-    members: Sequence[LockedMember],
-    redemptions: Sequence[NewRedemption],
-    saving: Saving,
-) -> None:
-    """Write a batch of redemptions with all that belongs to them. Raises Stale."""
-    await _SAVE.run(connection, members, [redemptions], saving=saving)
+_AS_HELD: Final = text(
+    """
+    select available_after, pending_after, held_after, debt_after, (
+      select json_agg(json_build_object('lot_id', lot_id, 'points', points))
+      from lot_allocations as parts
+      where parts.member_id = entries.member_id and parts.entry_seq = entries.seq
+    )::text as lots
+    from point_entries as entries
+    where member_id = :member_id and kind = 'held'
+      and cause_kind = 'redemption' and cause_id = :redemption_id
+    """
+)
 
 
 def add_redemption(session: AsyncSession, redemption: Redemption) -> None:
@@ -76,18 +49,152 @@ def add_redemption(session: AsyncSession, redemption: Redemption) -> None:
 
 
 async def find_redemption(session: AsyncSession, *, redemption_id: str) -> Redemption | None:
-    """The redemption of an id, if there is one."""
-    found = await session.exec(select(Redemption).where(Redemption.id == redemption_id))
+    """The redemption of an id as it is by now, if there is one."""
+    found = await session.exec(
+        select(Redemption)
+        .where(Redemption.id == redemption_id)
+        .execution_options(populate_existing=True)
+    )
     return found.one_or_none()
 
 
 async def close_redemption(
     session: AsyncSession, *, redemption_id: str, state: str, at: datetime
 ) -> None:
-    """End a hold: `redeemed` or `released`."""
+    """End a hold as a whole: `redeemed`, or `released`, when all its points are back."""
+    returned = Redemption.points if state == "released" else Redemption.returned_points
     await execute(
         session,
         update(Redemption)
         .where(col(Redemption.id) == redemption_id)
-        .values(state=state, closed_at=at),
+        .values(state=state, closed_at=at, returned_points=returned),
+    )
+
+
+async def find_hold(
+    session: AsyncSession, *, member_id: str, purpose: str, reference: str
+) -> Redemption | None:
+    """What is held for a member, a purpose and a reference; there is one at most."""
+    found = await session.exec(
+        select(Redemption).where(
+            col(Redemption.member_id) == member_id,
+            col(Redemption.purpose) == purpose,
+            col(Redemption.reference) == reference,
+            col(Redemption.state) == "held",
+        )
+    )
+    return found.one_or_none()
+
+
+async def is_of_checkout(session: AsyncSession, *, redemption: Redemption) -> bool:
+    """Whether a reservation owns the redemption; its reference then is the reservation's id."""
+    found = await session.exec(
+        select(Reservation.id).where(
+            col(Reservation.id) == redemption.reference,
+            col(Reservation.redemption_id) == redemption.id,
+        )
+    )
+    return found.one_or_none() is not None
+
+
+async def members_with_stale_holds(
+    session: AsyncSession, *, now: datetime, limit: int
+) -> Sequence[str]:
+    """Members of some holds whose time is over, those of the checkout apart.
+
+    Who was merged into another has none: what was held went along.
+    """
+    merged = exists().where(
+        col(Member.id) == col(Redemption.member_id), col(Member.merged_into).is_not(None)
+    )
+    found = await session.exec(
+        select(Redemption.member_id)
+        .where(*_own_holds(), col(Redemption.hold_expires_at) <= now, ~merged)
+        .order_by(col(Redemption.hold_expires_at), col(Redemption.id))
+        .limit(limit)
+    )
+    return sorted(set(found.all()))
+
+
+async def stale_holds(
+    session: AsyncSession, *, member_ids: Sequence[str], now: datetime, limit: int | None
+) -> Sequence[Redemption]:
+    """Holds of locked members whose time is over, oldest first, those of the checkout apart."""
+    found = await session.exec(
+        select(Redemption)
+        .where(
+            *_own_holds(),
+            col(Redemption.member_id).in_(member_ids),
+            col(Redemption.hold_expires_at) <= now,
+        )
+        .order_by(col(Redemption.hold_expires_at), col(Redemption.id))
+        .limit(limit)
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
+
+
+async def next_hold_end(session: AsyncSession, now: datetime) -> datetime | None:
+    """The first moment after `now` at which a hold runs out; None when nothing is held."""
+    found = await session.exec(
+        select(Redemption.hold_expires_at)
+        .where(*_own_holds(), col(Redemption.hold_expires_at) > now)
+        .order_by(col(Redemption.hold_expires_at))
+        .limit(1)
+    )
+    return found.first()
+
+
+async def used_lots(
+    session: AsyncSession, *, member_id: str, redemption_id: str
+) -> list[tuple[Lot, int]]:
+    """The lots that pay for a redemption, as they are now, and how much each of them pays.
+
+    What has gone back to a lot under the redemption's name no longer counts.
+    """
+    rows = await execute(
+        session, _USED_LOTS, {"member_id": member_id, "redemption_id": redemption_id}
+    )
+    return [(_lot(row), row.paid) for row in rows]
+
+
+async def as_held(
+    session: AsyncSession, *, redemption: Redemption
+) -> tuple[Balances, tuple[Allocation, ...]]:
+    """The balances just after points were held, and the lots that gave them."""
+    found = await execute(
+        session,
+        _AS_HELD,
+        {"member_id": redemption.member_id, "redemption_id": redemption.id},
+    )
+    row = found.one()
+    balances = Balances(
+        available=row.available_after,
+        pending=row.pending_after,
+        held=row.held_after,
+        debt=row.debt_after,
+    )
+    return balances, tuple(Allocation(**part) for part in orjson.loads(row.lots))
+
+
+def _own_holds() -> tuple[ColumnElement[bool], ...]:
+    """What is held and not owned by a reservation of the checkout."""
+    reserved = exists().where(
+        col(Reservation.id) == col(Redemption.reference),
+        col(Reservation.redemption_id) == col(Redemption.id),
+    )
+    return col(Redemption.state) == "held", ~reserved
+
+
+def _lot(row: Any) -> Lot:
+    return Lot(
+        id=row.id,
+        cause=Cause(kind=row.cause_kind, id=row.cause_id),
+        state=row.state,
+        points=row.points,
+        remaining=row.remaining,
+        available_at=row.available_at,
+        expires_at=row.expires_at,
+        programme_version=row.programme_version,
+        created_at=row.created_at,
     )

@@ -20,12 +20,16 @@ from shared.contracts.loyalty.orders import (
     OrdersImported,
 )
 from shared.contracts.loyalty.points import (
+    AdjustmentRejected,
+    AdjustmentRequested,
+    PointsAdjusted,
     PointsClawedBack,
     PointsEarned,
     PointsExpired,
     PointsRedeemed,
     PointsReleased,
     PointsRestored,
+    PointsTransferred,
 )
 from shared.contracts.loyalty.vouchers import (
     RewardRefused,
@@ -37,6 +41,8 @@ from shared.contracts.loyalty.vouchers import (
 )
 
 __all__ = [
+    "AdjustmentRejected",
+    "AdjustmentRequested",
     "ImportedOrder",
     "LedgerDisagreed",
     "MemberEnrolled",
@@ -46,6 +52,7 @@ __all__ = [
     "OrderPaid",
     "OrderRefunded",
     "OrdersImported",
+    "PointsAdjusted",
     "PointsClawedBack",
     "PointsEarned",
     "PointsExpired",
@@ -55,6 +62,7 @@ __all__ = [
     "PointsReinstated",
     "PointsReleased",
     "PointsRestored",
+    "PointsTransferred",
     "RewardRefused",
     "RewardReversed",
     "TierChanged",

@@ -73,3 +73,46 @@ class PointsExpired(EventData):
     lot_id: str
     points: int
     notice_id: str | None = None
+
+
+class PointsTransferred(EventData):
+    """Points went from one member to another; told once of each, who is the subject."""
+
+    type: ClassVar[str] = "points.transferred.v1"
+
+    member_id: str
+    other_member_id: str
+    transfer_id: str
+    direction: Literal["sent", "received"]
+    points: int
+
+
+class PointsAdjusted(EventData):
+    """An operator gave points, good until `expires_at` (null: always), or took (negative) some."""
+
+    type: ClassVar[str] = "points.adjusted.v1"
+
+    member_id: str
+    adjustment_id: str
+    points: int
+    expires_at: datetime | None
+
+
+class AdjustmentRequested(EventData):
+    """An adjustment waits for a second person; nothing has moved."""
+
+    type: ClassVar[str] = "adjustment.requested.v1"
+
+    member_id: str
+    adjustment_id: str
+    points: int
+
+
+class AdjustmentRejected(EventData):
+    """A second person said no to an adjustment; nothing will move."""
+
+    type: ClassVar[str] = "adjustment.rejected.v1"
+
+    member_id: str
+    adjustment_id: str
+    points: int

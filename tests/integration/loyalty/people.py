@@ -110,6 +110,7 @@ async def everything(loyalty: ServiceUnderTest) -> list[Any]:
     tables = (
         "members", "identities", "accounts", "point_entries", "point_lots", "lot_allocations",
         "orders", "refunds", "redemptions", "growth_entries", "tier_changes", "outbox",
+        "transfers", "adjustments",
     )  # fmt: skip
     return [
         [row.data for row in await loyalty.rows(f"select to_json(t)::text as data from {t} t")]

@@ -96,9 +96,12 @@ async def test_a_redemption_says_what_it_took_and_what_is_left(loyalty: ServiceU
         "member_id": member_id,
         "state": "redeemed",
         "points": 100,
+        "returned_points": 0,
         "purpose": "checkout",
         "reference": "SO-9",
+        "hold_expires_at": None,
         "created_at": "2026-11-30T04:00:00Z",
+        "closed_at": "2026-11-30T04:00:00Z",
         "balances": {**NOTHING, "available": 159},
         "lots": [{"id": lot, "points": -100}],
     }

@@ -45,9 +45,6 @@ def upgrade() -> None:
     op.add_column("orders", sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("refunds", sa.Column("returned_points", sa.BigInteger(), nullable=True))
     op.add_column("refunds", sa.Column("items_match", sa.Boolean(), nullable=True))
-    op.execute(
-        "alter table redemptions add column if not exists returned_points bigint not null default 0"
-    )
     # Refunds that counted before returned nothing: no order gave back points that had paid it.
     op.execute("update refunds set returned_points = 0 where applied_at is not null")
 
@@ -55,7 +52,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("set local lock_timeout = '4s'")
 
-    op.execute("alter table redemptions drop column if exists returned_points")
     op.drop_column("refunds", "items_match")
     op.drop_column("refunds", "returned_points")
     op.drop_column("orders", "cancelled_at")

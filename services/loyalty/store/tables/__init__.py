@@ -1,5 +1,6 @@
 """Every table of this service."""
 
+from services.loyalty.store.tables.adjustments import Adjustment
 from services.loyalty.store.tables.audit import (
     LedgerCheckpoint,
     LedgerCheckpointHead,
@@ -30,6 +31,7 @@ from services.loyalty.store.tables.orders import (
 )
 from services.loyalty.store.tables.points import LotAllocation, PointEntry, PointLot, Redemption
 from services.loyalty.store.tables.reservations import Reservation
+from services.loyalty.store.tables.transfers import Transfer
 from services.loyalty.store.tables.vouchers import Reward, Voucher, VoucherTemplate
 from shared.tables import add_technical_tables
 
@@ -37,6 +39,7 @@ add_technical_tables(metadata)
 
 __all__ = [
     "Account",
+    "Adjustment",
     "EarlyCompletion",
     "ExpiryExtension",
     "ExpiryNotice",
@@ -61,6 +64,7 @@ __all__ = [
     "Reservation",
     "Reward",
     "TierChange",
+    "Transfer",
     "Voucher",
     "VoucherTemplate",
     "metadata",

@@ -139,6 +139,17 @@ class Redemption(Table, table=True):
             "state in ('held', 'redeemed', 'released', 'cancelled')", name="redemption_state"
         ),
         CheckConstraint("points > 0", name="redemption_has_points"),
+        CheckConstraint(
+            "returned_points >= 0 and returned_points <= points", name="redemption_returned"
+        ),
+        Index(
+            "redemptions_one_hold",
+            "member_id",
+            "purpose",
+            "reference",
+            unique=True,
+            postgresql_where=text("state = 'held'"),
+        ),
         Index("redemptions_stale", "hold_expires_at", postgresql_where=text("state = 'held'")),
         Index("redemptions_by_member", "member_id", "created_at"),
     )

@@ -1,0 +1,112 @@
+"""Transfers of points between members over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ConfigDict, Field
+
+from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
+from services.loyalty.operations.transfers import Transferred, transfer_points
+from services.loyalty.store.tables import Transfer
+from services.loyalty.store.transfers import find_transfer
+from shared.http.fields import MemberId, Points, Reason, ReplyModel, RequestModel, TransferId
+from shared.http.writes import KeyedWrite, Reply
+from shared.kernel.errors import NotFound
+
+router = APIRouter(prefix="/v1", tags=["points"])
+
+
+class TransferRequest(RequestModel):
+    """Points to give, and to whom."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"to_member_id": "mem_01kb0t6v3mvc8qd2x5n7h9r4em", "points": 200, "reason": "送礼"}
+            ]
+        }
+    )
+
+    to_member_id: MemberId
+    points: Points
+    reason: Annotated[Reason | None, Field(description="No personal data: it is kept for ever")] = (
+        None
+    )
+
+
+class TransferReply(ReplyModel):
+    """Points that one member (`member_id`) gave another."""
+
+    id: str
+    member_id: str
+    to_member_id: str
+    points: int
+    reason: str | None
+    created_at: datetime
+
+
+class NewTransferReply(TransferReply):
+    """Points just given; of the sender, what is left and the lots that paid."""
+
+    balances: BalancesReply
+    lots: list[LotPart]
+
+
+@router.post(
+    "/members/{member_id}/points/transfers",
+    operation_id="transfer_points",
+    status_code=201,
+    response_model=NewTransferReply,
+    responses={
+        404: {"description": "`member_not_found`, `recipient_not_found`"},
+        409: {
+            "description": "`insufficient_points`, `points_cooling`, `transfer_limit_reached`, "
+            "`transfer_count_reached`, `transfer_too_small`, `transfers_disabled`, "
+            "`member_merged`, `recipient_merged`"
+        },
+        422: {"description": "`transfer_to_self`"},
+    },
+)
+async def transfer_points_route(
+    member_id: MemberId, body: TransferRequest, write: KeyedWrite
+) -> Response:
+    """Give points to another member; they keep the day on which they lapse."""
+    return await write.run(
+        lambda tx: transfer_points(
+            tx,
+            member_id=member_id,
+            to_member_id=body.to_member_id,
+            points=body.points,
+            reason=body.reason,
+        ),
+        reply=_new,
+    )
+
+
+@router.get(
+    "/points/transfers/{transfer_id}",
+    operation_id="show_transfer",
+    response_model=TransferReply,
+    responses={404: {"description": "No such transfer"}},
+)
+async def show_transfer(transfer_id: TransferId, request: Request) -> TransferReply:
+    """One transfer."""
+    async with request.app.state.database.reading() as session:
+        transfer = await find_transfer(session, transfer_id=transfer_id)
+    if transfer is None:
+        raise NotFound
+    return TransferReply(**_fields(transfer))
+
+
+def _new(made: Transferred) -> Reply:
+    body = NewTransferReply(
+        **_fields(made.transfer),
+        balances=balances_reply(made.balances),
+        lots=[LotPart(id=part.lot_id, points=part.points) for part in made.lots],
+    )
+    return Reply(body=body, status=201)
+
+
+def _fields(transfer: Transfer) -> dict[str, Any]:
+    return transfer.model_dump(include=set(TransferReply.model_fields))

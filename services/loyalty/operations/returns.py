@@ -1,0 +1,78 @@
+"""Redemptions that end otherwise than by being spent: their points go back to the lots."""
+
+from datetime import datetime, timedelta
+
+from services.loyalty.domain.holds import UsedPoints, give_back, last_used
+from services.loyalty.domain.lots import Cause
+from services.loyalty.domain.redemptions import RedemptionOfCheckout, Standing
+from services.loyalty.operations.points import stamp_of
+from services.loyalty.store.accounts import LockedMember, lock_member
+from services.loyalty.store.redemptions import find_redemption, is_of_checkout, used_lots
+from services.loyalty.store.tables import Redemption
+from shared.contracts.loyalty import PointsRestored
+from shared.db import Transaction
+from shared.kernel.errors import NotFound
+
+
+async def lock_redemption(
+    transaction: Transaction, *, redemption_id: str
+) -> tuple[LockedMember, Redemption]:
+    """A redemption under the lock on its member's account, with which all of them change.
+
+    Raises NotFound, and RedemptionOfCheckout for one that a reservation owns.
+    """
+    session = transaction.session
+    found = await find_redemption(session, redemption_id=redemption_id)
+    if found is None:
+        raise NotFound
+    if await is_of_checkout(session, redemption=found):
+        raise RedemptionOfCheckout(id=redemption_id)
+    member = await lock_member(session, member_id=found.member_id, now=transaction.now, lots="due")
+    # Read again: it may have ended while this waited for the lock.
+    locked = await find_redemption(session, redemption_id=redemption_id)
+    assert locked is not None
+    return member, locked
+
+
+def standing_of(redemption: Redemption) -> Standing:
+    """How a redemption stands, for the decisions on it."""
+    return Standing(
+        id=redemption.id,
+        state=redemption.state,  # type: ignore[arg-type]
+        points=redemption.points,
+        returned_points=redemption.returned_points,
+        hold_expires_at=redemption.hold_expires_at,
+        closed_at=redemption.closed_at,
+    )
+
+
+async def return_points(
+    transaction: Transaction,
+    *,
+    member: LockedMember,
+    redemption: Redemption,
+    points: int,
+    debit: UsedPoints,
+    grace: timedelta = timedelta(),
+    reason: str | None = None,
+    occurred_at: datetime | None = None,
+) -> LockedMember:
+    """Give points of a redemption back to the lots that paid; the caller saves the member.
+
+    They are counted on the redemption, so that none comes back twice.
+    """
+    used = await used_lots(transaction.session, member_id=member.id, redemption_id=redemption.id)
+    account = give_back(
+        member.account,
+        used=last_used(used, points=points),
+        debit=debit,
+        cause=Cause(kind="redemption", id=redemption.id, reason=reason),
+        programme_version=member.programme.version,
+        stamp=stamp_of(transaction),
+        grace=grace,
+        occurred_at=occurred_at,
+    )
+    redemption.returned_points += points
+    restored = PointsRestored(member_id=member.id, redemption_id=redemption.id, points=points)
+    transaction.record(restored, subject=member.id)
+    return member.with_account(account)
