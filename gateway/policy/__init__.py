@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from gateway.policy.access import gateway_rows, service_rows
 from gateway.policy.members import member_rows
+from gateway.policy.merges import merge_rows
 from gateway.policy.orders import order_rows
 from gateway.policy.points import point_rows
 from gateway.policy.referral import referral_rows
@@ -30,6 +31,7 @@ __all__ = [
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *member_rows(),
+    *merge_rows(),
     *point_rows(),
     *order_rows(),
     *checkout_rows(),

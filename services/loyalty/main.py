@@ -4,8 +4,11 @@ from fastapi import FastAPI
 
 from services.loyalty.api import (
     checkout,
+    erasure,
+    export,
     imports,
     members,
+    merges,
     orders,
     points,
     redemptions,
@@ -35,6 +38,9 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 imports.router,
                 members.router,
                 members.internal_router,
+                merges.router,
+                erasure.router,
+                export.router,
                 orders.router,
                 refunds.router,
                 points.router,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from services.loyalty.domain.imports import ImportedLine, LineRefusal, OwnedLine, refused
 from services.loyalty.domain.members import GivenIdentity
 from services.loyalty.domain.tiers import first_standing
+from services.loyalty.store.erasure import erased_before
 from services.loyalty.store.imports_members import (
     FoundMember,
     add_members,
@@ -78,6 +79,10 @@ async def _by_identity(
         return {}, 0
     found = await members_by_identity(session, identities, vault=vault)
     missing = [one for one in identities if one not in found]
+    erased = await erased_before(session, missing, vault=vault) if missing else set()
+    # Who was erased is not brought back by their history.
+    found |= {one: FoundMember(id="", state="erased") for one in erased}
+    missing = [one for one in missing if one not in erased]
     if not missing:
         return found, 0
     programme = await current_programme(session, now=transaction.now)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from services.loyalty.operations.points import lock_settled
+from services.loyalty.operations.owners import lock_owner
 from services.loyalty.operations.refunds import apply_refund
 from services.loyalty.store.books import save_members
 from services.loyalty.store.imports_orders import orders_with_waiting_refunds
@@ -21,7 +21,7 @@ async def apply_waiting_refunds(transaction: Transaction, *, order_ids: Sequence
     for order_id in await orders_with_waiting_refunds(session, order_ids=order_ids):
         order = await find_order(session, order_id=order_id)
         assert order is not None, "it was added in this transaction"
-        member = await lock_settled(transaction, member_id=order.member_id, lots="open")
+        order, member = await lock_owner(transaction, order=order)
         for refund in await waiting_refunds(session, order_id=order_id):
             applied = apply_refund(transaction, member=member, order=order, refund=refund)
             member, order = applied.member, applied.order

@@ -17,6 +17,7 @@ from services.loyalty.domain.points import earn_pending, schedule
 from services.loyalty.domain.programme import growth_window_start
 from services.loyalty.domain.tiers import after_growth
 from services.loyalty.operations.checkout import capture_reservation
+from services.loyalty.operations.owners import lock_owner
 from services.loyalty.operations.points import lock_settled, settle, stamp_of
 from services.loyalty.operations.refunds import apply_refund
 from services.loyalty.operations.tiers import note_tier
@@ -107,8 +108,8 @@ async def complete_order(
         return RecordedOrder(order=order, repeated=True)
     if order.state == "refunded":
         raise OrderRefunded
+    order, member = await lock_owner(transaction, order=order)
     completed = replace(order, state="completed", completed_at=completed_at)
-    member = await lock_settled(transaction, member_id=order.member_id, lots="open")
     assert completed.available_at is not None
     transaction.record(
         OrderCompleted(order_id=order_id, member_id=order.member_id, completed_at=completed_at),

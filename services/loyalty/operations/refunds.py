@@ -6,6 +6,7 @@ from services.loyalty.domain.clawbacks import claw_back
 from services.loyalty.domain.facts import AlreadyRecordedDifferently
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.orders import (
+    Earning,
     Order,
     OrderState,
     Refund,
@@ -16,7 +17,8 @@ from services.loyalty.domain.orders import (
 )
 from services.loyalty.domain.programme import growth_window_start
 from services.loyalty.domain.tiers import after_refund
-from services.loyalty.operations.points import lock_settled, stamp_of
+from services.loyalty.operations.owners import lock_owner
+from services.loyalty.operations.points import stamp_of
 from services.loyalty.operations.tiers import note_tier
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
@@ -67,7 +69,7 @@ async def record_refund(transaction: Transaction, *, facts: RefundFacts) -> Reco
         return RecordedRefund(refund=refund, order=None, repeated=False)
     if facts.amount_fen > order.refundable_fen:
         raise RefundExceedsPayment(refundable_fen=order.refundable_fen)
-    member = await lock_settled(transaction, member_id=order.member_id, lots="open")
+    order, member = await lock_owner(transaction, order=order)
     applied = apply_refund(transaction, member=member, order=order, refund=refund)
     await save_members(session, [applied.member])
     await _save(transaction, applied.refund, applied=True)
@@ -88,6 +90,8 @@ def apply_refund(
     """
     amount_fen = min(refund.facts.amount_fen, order.refundable_fen)
     taken = clawback(order, amount_fen=amount_fen)
+    if member.state == "erased":
+        taken = Earning(points=0, growth=0)  # nothing is left that could be taken back
     cause = Cause(kind="refund", id=refund.facts.refund_id)
     account = claw_back(
         member.account,

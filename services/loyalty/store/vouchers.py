@@ -163,8 +163,10 @@ async def has_other_order(session: AsyncSession, *, member_id: str, order_id: st
 
 
 async def member_exists(session: AsyncSession, *, member_id: str) -> bool:
-    """Whether there is, or was, such a member."""
-    found = await session.exec(select(Member.id).where(col(Member.id) == member_id))
+    """Whether there is such a member, merged ones included."""
+    found = await session.exec(
+        select(Member.id).where(col(Member.id) == member_id, col(Member.state) != "erased")
+    )
     return found.first() is not None
 
 

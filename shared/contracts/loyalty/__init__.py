@@ -2,7 +2,10 @@
 
 from shared.contracts.loyalty.members import (
     MemberEnrolled,
+    MemberErased,
+    MemberMerged,
     MembersImported,
+    MemberUnmerged,
     TierChanged,
 )
 from shared.contracts.loyalty.orders import (
@@ -31,6 +34,9 @@ from shared.contracts.loyalty.vouchers import (
 __all__ = [
     "ImportedOrder",
     "MemberEnrolled",
+    "MemberErased",
+    "MemberMerged",
+    "MemberUnmerged",
     "MembersImported",
     "OrderCompleted",
     "OrderPaid",

@@ -9,6 +9,12 @@ from services.loyalty.store.tables.members import (
     ProgrammeVersion,
     TierChange,
 )
+from services.loyalty.store.tables.merges import (
+    ErasedIdentity,
+    KeptReply,
+    MemberMerge,
+    MemberMergeMove,
+)
 from services.loyalty.store.tables.orders import Order, OrderImport, OrderImportRefusal, Refund
 from services.loyalty.store.tables.points import LotAllocation, PointEntry, PointLot, Redemption
 from services.loyalty.store.tables.reservations import Reservation
@@ -19,10 +25,14 @@ add_technical_tables(metadata)
 
 __all__ = [
     "Account",
+    "ErasedIdentity",
     "GrowthEntry",
     "Identity",
+    "KeptReply",
     "LotAllocation",
     "Member",
+    "MemberMerge",
+    "MemberMergeMove",
     "Order",
     "OrderImport",
     "OrderImportRefusal",

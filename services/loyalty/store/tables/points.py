@@ -105,6 +105,8 @@ class PointLot(Table, table=True):
     #: When what remains lapses; None while `available_at` is unknown, or never.
     expires_at: datetime | None = moment(null=True)
     programme_version: int
+    #: The member who has it since a merge; this row then only stands for what happened here.
+    moved_to: str | None = words(null=True)
     created_at: datetime = moment()
 
 
