@@ -14,7 +14,7 @@ from services.loyalty.store.tables import Member, MemberMerge
 from shared.sql import execute
 
 _ORDERS: Final = text(
-    "select count(*) from (select from orders where member_id = :member_id limit :most) as some"
+    "select count(*) from (select from orders where member_id = :member_id limit :most) as counted"
 )
 _ORDERS_DEBT: Final = text(
     """
