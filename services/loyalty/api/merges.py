@@ -92,7 +92,11 @@ async def merge_members_route(
     """
     return await write.run(
         lambda tx: merge_members(
-            tx, member_id=member_id, source_member_id=body.source_member_id, reason=body.reason
+            tx,
+            member_id=member_id,
+            source_member_id=body.source_member_id,
+            reason=body.reason,
+            kept_under=write.kept_under,
         ),
         reply=lambda merge: Reply(body=_reply(merge), status=201),
     )
@@ -112,7 +116,9 @@ async def reverse_merge_route(
 ) -> Response:
     """Take a merge back, once: what came from the source and was not used since goes back."""
     return await write.run(
-        lambda tx: reverse_merge(tx, merge_id=merge_id, reason=body.reason),
+        lambda tx: reverse_merge(
+            tx, merge_id=merge_id, reason=body.reason, kept_under=write.kept_under
+        ),
         reply=lambda merge: Reply(body=_reply(merge)),
     )
 

@@ -67,7 +67,7 @@ async def enrol(
     members, and IdentityErased when an erasure came in between.
     """
     enrolled = await _enrol(transaction, enrolment=enrolment, vault=vault)
-    await _note_reply(transaction, member_id=enrolled.member.id, kept_under=kept_under)
+    await note_reply(transaction.session, member_ids=[enrolled.member.id], kept_under=kept_under)
     return enrolled
 
 
@@ -134,7 +134,7 @@ async def update_profile(
     member.consents = {**member.consents, **_consents(consents, now=transaction.now)}
     member.updated_at = transaction.now
     await transaction.session.flush()
-    await _note_reply(transaction, member_id=member_id, kept_under=kept_under)
+    await note_reply(transaction.session, member_ids=[member_id], kept_under=kept_under)
     return await _shown(transaction, member_id)
 
 
@@ -146,14 +146,6 @@ def _one_owner(owners: Sequence[Owner]) -> str:
     if len(survivors) != 1:
         raise IdentitiesConflict
     return survivors.pop()
-
-
-async def _note_reply(
-    transaction: Transaction, *, member_id: str, kept_under: tuple[str, str] | None
-) -> None:
-    if kept_under is not None:
-        scope, key = kept_under
-        await note_reply(transaction.session, member_id=member_id, scope=scope, key=key)
 
 
 def _masked(identities: Sequence[GivenIdentity]) -> str | None:

@@ -29,6 +29,7 @@ from services.loyalty.store import merges as store
 from services.loyalty.store import merges_moves as moves
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
+from services.loyalty.store.erasure import note_reply
 from services.loyalty.store.imports_orders import hold_orders
 from services.loyalty.store.tables import MemberMerge
 from shared.contracts.loyalty import MemberUnmerged
@@ -36,7 +37,13 @@ from shared.db import Transaction
 from shared.kernel.errors import NotFound
 
 
-async def reverse_merge(transaction: Transaction, *, merge_id: str, reason: str) -> MemberMerge:
+async def reverse_merge(
+    transaction: Transaction,
+    *,
+    merge_id: str,
+    reason: str,
+    kept_under: tuple[str, str] | None = None,
+) -> MemberMerge:
     """Take a merge back, once.
 
     The orders that go back are held first, as everybody holds an order before an account: so a
@@ -56,17 +63,18 @@ async def reverse_merge(transaction: Transaction, *, merge_id: str, reason: str)
     target, source = both[merge.member_id], both[merge.source_member_id]
     await _refuse(transaction, merge=merge, target=target, source=source)
     await _part_rows(transaction, merge=merge)
-    coming = await moves.lots_that_go_back(session, source=source.id, target=target.id)
+    coming = await moves.lots_that_go_back(session, merge_id=merge.id, source=source.id)
     await moves.return_all(session, merge_id=merge.id, source=source.id, target=target.id)
     target, source = await _part_points(
         transaction, merge=merge, target=target, source=source, coming=coming
     )
-    await moves.move_lots(session, giver=target.id, taker=source.id, back=True)
+    await moves.move_lots(session, merge_id=merge.id, giver=target.id, taker=source.id, back=True)
     parted = await _part_standings(transaction, merge=merge, target=target, source=source)
     await save_members(session, parted)
     merge.reversed_at, merge.reversed_by = transaction.now, transaction.actor
     merge.reversal_reason = reason
     await session.flush()
+    await note_reply(session, member_ids=[target.id, source.id], kept_under=kept_under)
     _note(transaction, merge=merge)
     return merge
 

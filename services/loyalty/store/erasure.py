@@ -93,7 +93,8 @@ _WAS_ERASED: Final = text(
 
 _KEEP_REPLY: Final = text(
     """
-    insert into member_replies (member_id, scope, key) values (:member_id, :scope, :key)
+    insert into member_replies (member_id, scope, key)
+    select member_id, :scope, :key from unnest(cast(:member_ids as text[])) as given(member_id)
     on conflict do nothing
     """
 )
@@ -174,6 +175,14 @@ async def erased_before(
     return {identities[place - 1] for place in rows.scalars()}
 
 
-async def note_reply(session: AsyncSession, *, member_id: str, scope: str, key: str) -> None:
-    """Remember that the reply kept under a key shows a member, so that erasure finds it."""
-    await execute(session, _KEEP_REPLY, {"member_id": member_id, "scope": scope, "key": key})
+async def note_reply(
+    session: AsyncSession, *, member_ids: Sequence[str], kept_under: tuple[str, str] | None
+) -> None:
+    """Remember that the reply kept under a scope and key says something personal about members,
+    so that erasure finds it; nothing when no reply is kept.
+    """
+    if kept_under is None:
+        return
+    scope, key = kept_under
+    given = {"member_ids": list(member_ids), "scope": scope, "key": key}
+    await execute(session, _KEEP_REPLY, given)

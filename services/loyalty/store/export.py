@@ -83,7 +83,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "point_lots": Section(
         table="point_lots",
         shown="member_id, id, cause_kind, cause_id, state, points, remaining, available_at,"
-        " expires_at, programme_version, moved_to, created_at",
+        " expires_at, programme_version, moved_by, created_at",
         order="created_at, id, member_id",
     ),
     "lot_allocations": Section(

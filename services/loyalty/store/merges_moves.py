@@ -26,7 +26,7 @@ MOVES: Final[Mapping[str, tuple[str, str]]] = {
 STAYS: Final[Mapping[str, str]] = {
     "accounts": "balances are handed over by entries; the tier is decided",
     "point_entries": "the ledger is never changed: it tells of what happened under this id",
-    "point_lots": "handed over by entries, with the same ids; `moved_to` says to whom",
+    "point_lots": "handed over by entries, with the same ids; `moved_by` says in which merge",
     "lot_allocations": "as the entries",
     "refunds": "they go where their orders go",
     "tier_changes": "the history of this id",
@@ -89,10 +89,10 @@ _REFUNDS: Final = text(
 _LOTS: Final = text(
     """
     with gone as (
-      update point_lots set moved_to = :taker
-      where member_id = :giver and moved_to is null
+      update point_lots set moved_by = :merge_id
+      where member_id = :giver and moved_by is null
         and (:all_lots or id in (
-          select id from point_lots where member_id = :taker and moved_to = :giver
+          select id from point_lots where member_id = :taker and moved_by = :merge_id
         ))
       returning *
     )
@@ -101,10 +101,12 @@ _LOTS: Final = text(
     select :taker, id, cause_kind, cause_id, 'closed', points, 0, available_at, expires_at,
       programme_version, created_at
     from gone
-    on conflict (member_id, id) do update set moved_to = null
+    on conflict (member_id, id) do update set moved_by = null
     """
 )
-_LOTS_OF: Final = text("select id from point_lots where member_id = :source and moved_to = :target")
+_LOTS_OF: Final = text(
+    "select id from point_lots where member_id = :source and moved_by = :merge_id"
+)
 _MOVED_ORDERS: Final = text(
     """
     select thing_id from member_merge_moves where merge_id = :merge_id and kind = 'order'
@@ -135,14 +137,18 @@ async def return_all(session: AsyncSession, *, merge_id: str, source: str, targe
     await execute(session, _MERGED_BACK, named)
 
 
-async def move_lots(session: AsyncSession, *, giver: str, taker: str, back: bool) -> None:
+async def move_lots(
+    session: AsyncSession, *, merge_id: str, giver: str, taker: str, back: bool
+) -> None:
     """Make the taker's rows of the giver's lots, still empty: all lots, or those that go back."""
-    await execute(session, _LOTS, {"giver": giver, "taker": taker, "all_lots": not back})
+    given = {"merge_id": merge_id, "giver": giver, "taker": taker, "all_lots": not back}
+    await execute(session, _LOTS, given)
 
 
-async def lots_that_go_back(session: AsyncSession, *, source: str, target: str) -> set[str]:
-    """The ids of the lots that the target has from the source."""
-    return set((await execute(session, _LOTS_OF, {"source": source, "target": target})).scalars())
+async def lots_that_go_back(session: AsyncSession, *, merge_id: str, source: str) -> set[str]:
+    """The ids of the lots that a merge took from the source."""
+    given = {"merge_id": merge_id, "source": source}
+    return set((await execute(session, _LOTS_OF, given)).scalars())
 
 
 async def moved_orders(session: AsyncSession, *, merge_id: str) -> Sequence[str]:

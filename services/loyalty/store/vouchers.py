@@ -130,7 +130,8 @@ async def list_vouchers_of(
     wanted = (
         select(Voucher, VoucherTemplate.name)
         .join(VoucherTemplate, col(VoucherTemplate.id) == col(Voucher.template_id))
-        .where(col(Voucher.member_id) == member_id)
+        .join(Member, col(Member.id) == col(Voucher.member_id))
+        .where(col(Voucher.member_id) == member_id, col(Member.state) != "erased")
         .order_by(col(Voucher.id).desc())
         .limit(limit)
     )

@@ -1,14 +1,23 @@
 """Two records of one person, for the tests of merging, erasing and exporting."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import httpx
 
-from tests.integration.loyalty.people import complete, enrol, place
+from tests.integration.loyalty.people import (
+    complete,
+    enrol,
+    place,
+    points_of,
+    redeem,
+    refund,
+)
 from tests.support.service import ServiceUnderTest
 
 HOLD = timedelta(days=7)
+NOTHING = {"available": 0, "pending": 0, "held": 0, "debt": 0}
 
 
 async def merge(loyalty: ServiceUnderTest, target: str, source: str) -> dict[str, Any]:
@@ -82,3 +91,35 @@ async def owner(loyalty: ServiceUnderTest, table: str, key: str, value: str) -> 
     """Whose a row is."""
     found = await loyalty.scalar(f"select member_id from {table} where {key} = :value", value=value)
     return str(found)
+
+
+async def indebted(loyalty: ServiceUnderTest, *, points: int) -> str:
+    """Somebody who spent the points of an order that then went back."""
+    member_id = await enrol(loyalty)
+    order_id = await bought(loyalty, member_id, points=points, ready=True)
+    assert (await redeem(loyalty, member_id, points=points)).status_code == 201
+    await refund(loyalty, order_id, amount_fen=points * 100)
+    assert await points_of(loyalty, member_id) == {**NOTHING, "debt": points}
+    return member_id
+
+
+async def reserve(loyalty: ServiceUnderTest, member_id: str, *, points: int) -> str:
+    """A checkout that holds points; its id."""
+    body: Mapping[str, Any] = {
+        "member_id": member_id,
+        "items": [{"sku": "SERUM-30ML", "quantity": 1, "amount_fen": 10_000}],
+        "points": points,
+    }
+    reply = await loyalty.call("reserve_checkout", json=body)
+    assert reply.status_code == 201, reply.text
+    return str(reply.json()["id"])
+
+
+async def lots_of(loyalty: ServiceUnderTest, member_id: str) -> dict[str, Any]:
+    """A member's lots that hold points, but for the member's id."""
+    rows = await loyalty.rows(
+        "select id, (to_jsonb(point_lots) - 'member_id' - 'moved_by') as facts from point_lots"
+        " where member_id = :member_id and remaining > 0",
+        member_id=member_id,
+    )
+    return {row.id: row.facts for row in rows}

@@ -1,8 +1,6 @@
 """Merging two members who are one person, on real PostgreSQL."""
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -10,11 +8,15 @@ from services.loyalty.store.merges_moves import MOVES, STAYS
 from services.loyalty.store.tables import metadata
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.members_world import (
+    NOTHING,
     bought,
+    indebted,
     known_as,
+    lots_of,
     merge,
     merged,
     owner,
+    reserve,
     totals,
 )
 from tests.integration.loyalty.people import (
@@ -30,12 +32,11 @@ from tests.integration.loyalty.people import (
     types_of_events,
     wallet_of,
 )
-from tests.integration.loyalty.vouchers_world import hear, reward_due, reversal_due, template
+from tests.integration.loyalty.vouchers_world import hear, reversal_due, reward_due, template
 from tests.support.service import ServiceUnderTest, Starter
 
 PHONE = {"kind": "phone", "value": "13800138000"}
 USER = {"kind": "external", "value": "user-10086"}
-NOTHING = {"available": 0, "pending": 0, "held": 0, "debt": 0}
 
 
 @pytest.fixture
@@ -217,7 +218,11 @@ async def test_the_targets_own_words_win_gaps_are_filled_and_the_later_consent_c
 
 
 async def test_ids_and_identities_resolve_to_the_last_of_a_chain(loyalty: ServiceUnderTest) -> None:
-    first, second, third = await known_as(loyalty, PHONE), await enrol(loyalty), await enrol(loyalty)
+    first, second, third = (
+        await known_as(loyalty, PHONE),
+        await enrol(loyalty),
+        await enrol(loyalty),
+    )
     order_id = await bought(loyalty, first, points=70)
     await merge(loyalty, second, first)
     await merge(loyalty, third, second)
@@ -280,41 +285,7 @@ async def test_a_merge_without_a_key_or_a_reason_is_refused(loyalty: ServiceUnde
 
 
 def test_every_table_of_a_member_moves_or_is_said_to_stay() -> None:
-    keyed = {
-        table.name for table in metadata.sorted_tables if "member_id" in table.columns
-    }
+    keyed = {table.name for table in metadata.sorted_tables if "member_id" in table.columns}
     moved = {table for table, _ in MOVES.values()}
     assert moved | STAYS.keys() == keyed
     assert not moved & STAYS.keys()
-
-
-async def indebted(loyalty: ServiceUnderTest, *, points: int) -> str:
-    """Somebody who spent the points of an order that then went back."""
-    member_id = await enrol(loyalty)
-    order_id = await bought(loyalty, member_id, points=points, ready=True)
-    assert (await redeem(loyalty, member_id, points=points)).status_code == 201
-    await refund(loyalty, order_id, amount_fen=points * 100)
-    assert await points_of(loyalty, member_id) == {**NOTHING, "debt": points}
-    return member_id
-
-
-async def reserve(loyalty: ServiceUnderTest, member_id: str, *, points: int) -> str:
-    """A checkout that holds points; its id."""
-    body: Mapping[str, Any] = {
-        "member_id": member_id,
-        "items": [{"sku": "SERUM-30ML", "quantity": 1, "amount_fen": 10_000}],
-        "points": points,
-    }
-    reply = await loyalty.call("reserve_checkout", json=body)
-    assert reply.status_code == 201, reply.text
-    return str(reply.json()["id"])
-
-
-async def lots_of(loyalty: ServiceUnderTest, member_id: str) -> dict[str, Any]:
-    """A member's lots that hold points, but for the member's id."""
-    rows = await loyalty.rows(
-        "select id, (to_jsonb(point_lots) - 'member_id' - 'moved_to') as facts from point_lots"
-        " where member_id = :member_id and remaining > 0",
-        member_id=member_id,
-    )
-    return {row.id: row.facts for row in rows}

@@ -98,13 +98,13 @@ def upgrade() -> None:
     )
     op.add_column("members", sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(op.f("ix_members_merged_into"), "members", ["merged_into"])
-    op.add_column("point_lots", sa.Column("moved_to", sa.Text(), nullable=True))
+    op.add_column("point_lots", sa.Column("moved_by", sa.Text(), nullable=True))
 
 
 def downgrade() -> None:
     op.execute("set local lock_timeout = '4s'")
 
-    op.drop_column("point_lots", "moved_to")
+    op.drop_column("point_lots", "moved_by")
     op.drop_index(op.f("ix_members_merged_into"), table_name="members")
     op.drop_column("members", "erased_at")
     op.drop_column("members", "previously_erased")

@@ -105,8 +105,9 @@ class PointLot(Table, table=True):
     #: When what remains lapses; None while `available_at` is unknown, or never.
     expires_at: datetime | None = moment(null=True)
     programme_version: int
-    #: The member who has it since a merge; this row then only stands for what happened here.
-    moved_to: str | None = words(null=True)
+    #: The merge that took it away from here, or gave it back; the row then only stands for what
+    #: happened here. None where the lot lives.
+    moved_by: str | None = words(null=True)
     created_at: datetime = moment()
 
 
