@@ -33,7 +33,8 @@ PHONE = {"kind": "phone", "value": "13800138000"}
 OPENID = {"kind": "wechat_openid", "app_id": "wx1", "value": "oCANARY_openid_0001"}
 CANARIES = (
     "13800138000", "138****8000", "oCANARY_openid_0001", "爱丽丝金丝雀", "1995-05-20", "金丝雀市",
-    "金丝雀标签", "canary_purpose", "device-canary-1", "payer-canary-1", "金丝雀理由", "CODE-CANARY",
+    "金丝雀标签", "canary_purpose", "device-canary-1", "payer-canary-1", "金丝雀理由",
+    "CODE-CANARY",
 )  # fmt: skip
 
 
