@@ -2,6 +2,7 @@
 
 import io
 import logging
+from typing import Any
 
 import pytest
 
@@ -277,5 +278,5 @@ def test_every_table_of_a_member_is_erased_or_said_to_be_kept() -> None:
     assert not ERASED.keys() & KEPT.keys()
 
 
-async def sealed_values(loyalty: ServiceUnderTest) -> list[object]:
+async def sealed_values(loyalty: ServiceUnderTest) -> list[Any]:
     return await loyalty.rows("select value_encrypted as value from identities")

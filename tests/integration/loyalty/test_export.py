@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from services.loyalty.store import export as store
+from services.loyalty.domain.export import ROWS_MAX
 from services.loyalty.store.export import SECTIONS, WITHHELD
 from services.loyalty.store.tables import metadata
 from tests.integration.loyalty.members_world import (
@@ -86,5 +86,17 @@ def test_every_column_is_shown_or_said_to_be_withheld(name: str) -> None:
     assert columns == plain | set(section.withheld)
 
 
-def test_the_limit_is_stated() -> None:
-    assert store.ROWS_MAX == 50_000
+async def test_more_than_one_document_holds_is_refused_and_not_cut(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await enrol(loyalty)
+    async with loyalty.database.begin(actor="test") as transaction:
+        connection = await transaction.session.connection()
+        await connection.exec_driver_sql(
+            "insert into growth_entries (member_id, cause_kind, cause_id, growth,"
+            f" programme_version, occurred_at) select '{member_id}', 'activity', n::text, 0, 1,"
+            f" '2026-11-23T04:00:00Z' from generate_series(1, {ROWS_MAX}) as n"
+        )
+    reply = await loyalty.call("export_member", member_id=member_id)
+    assert (reply.status_code, reply.json()["code"]) == (409, "export_too_large")
+    assert "50000" in reply.json()["detail"].replace(",", "")
