@@ -81,12 +81,29 @@ def hand_over(
         points = sum(lot.remaining for lot in given)
         emptied = [lot.taken(lot.remaining) for lot in given]
         giver = moved(giver, state, "transferred", points, emptied)
-        taker = moved(taker, "transferred", state, points, given)
+        joined = [_joined(lot, taker.lots.get(lot.id)) for lot in given]
+        taker = moved(taker, "transferred", state, points, joined)
     giver = moved(giver, "held", "transferred", held, ())
     taker = moved(taker, "transferred", "held", held, ())
     giver = moved(giver, "transferred", "debt", debt, ())
     taker = moved(taker, "debt", "transferred", debt, ())
     return giver, taker
+
+
+def _joined(given: Lot, known: Lot | None) -> Lot:
+    """The lot as the taker has it then.
+
+    Part of it may be there already: given back by a checkout that ended after an earlier merge was
+    taken back. It then lapses when the later of the two would.
+    """
+    if known is None or not known.remaining:
+        return given
+    moments = (given.expires_at, known.expires_at)
+    return replace(
+        given,
+        remaining=given.remaining + known.remaining,
+        expires_at=None if None in moments else max(at for at in moments if at is not None),
+    )
 
 
 def repay_debt(account: Account, *, cause: Cause, programme_version: int, stamp: Stamp) -> Account:

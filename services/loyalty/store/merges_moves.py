@@ -90,7 +90,7 @@ _LOTS: Final = text(
     """
     with gone as (
       update point_lots set moved_by = :merge_id
-      where member_id = :giver and moved_by is null
+      where member_id = :giver and (moved_by is null or remaining > 0)
         and (:all_lots or id in (
           select id from point_lots where member_id = :taker and moved_by = :merge_id
         ))

@@ -1,8 +1,12 @@
 """Merges that meet orders, refunds, redemptions, enrolments and one another."""
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.integration.loyalty.audit import audit
+from tests.integration.loyalty.imports_world import upload
 from tests.integration.loyalty.members_world import (
     NOTHING,
     bought,
@@ -12,6 +16,7 @@ from tests.integration.loyalty.members_world import (
     merged,
     owner,
     parted,
+    reserve,
     totals,
 )
 from tests.integration.loyalty.people import (
@@ -134,6 +139,41 @@ async def test_of_many_reversals_at_once_one_counts(loyalty: ServiceUnderTest) -
     assert sorted(reply.status_code for reply in replies) == [200, 409, 409, 409]
     assert (await points_of(loyalty, source))["available"] == 300
     await audit(loyalty)
+
+
+async def test_a_release_that_waits_while_its_checkout_is_merged_gives_back_to_the_target(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source, target = await spendable(loyalty, points=1_000), await enrol(loyalty)
+    reservation = await reserve(loyalty, source, points=600)
+    released: Any
+    _, released = await race(
+        loyalty,
+        merge(loyalty, target, source),
+        loyalty.call("release_reservation", reservation_id=reservation),
+        at=ACCOUNTS,
+        meeting=2,
+    )
+    assert released.status_code == 204
+    assert await points_of(loyalty, target) == {**NOTHING, "available": 1_000}
+    assert await points_of(loyalty, source) == NOTHING
+    await audit(loyalty)
+
+
+async def test_history_imported_during_a_merge_is_the_targets(loyalty: ServiceUnderTest) -> None:
+    source, target = await enrol(loyalty), await enrol(loyalty)
+    line = {
+        "order_id": "OLD-1", "member_id": source, "paid_fen": 9_900,
+        "paid_at": "2025-11-11T12:00:00+08:00",
+    }  # fmt: skip
+    await race(
+        loyalty,
+        merge(loyalty, target, source),
+        upload(loyalty, json.dumps(line).encode() + b"\n"),
+        at=MEMBERS,
+        meeting=2,
+    )
+    assert await owner(loyalty, "orders", "order_id", "OLD-1") == target
 
 
 async def test_an_identity_gained_during_a_merge_is_the_targets(loyalty: ServiceUnderTest) -> None:

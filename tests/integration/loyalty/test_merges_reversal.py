@@ -170,6 +170,37 @@ async def test_points_that_the_targets_checkout_holds_stay_with_it(
     await audit(loyalty)
 
 
+async def test_points_of_one_lot_that_both_have_are_one_lot_again_in_the_next_merge(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source, target = await spendable(loyalty, points=1_000), await enrol(loyalty)
+    made = await merge(loyalty, target, source)
+    reservation = await reserve(loyalty, target, points=600)
+    await part(loyalty, made["id"])
+    await loyalty.call("release_reservation", reservation_id=reservation)
+    await merge(loyalty, target, source)
+    assert await points_of(loyalty, target) == {**NOTHING, "available": 1_000}
+    assert await points_of(loyalty, source) == NOTHING
+    await audit(loyalty)
+
+
+async def test_points_that_stayed_with_the_target_move_on_and_back_with_it(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source = await spendable(loyalty, points=1_000)
+    target, third = await enrol(loyalty), await enrol(loyalty)
+    made = await merge(loyalty, target, source)
+    reservation = await reserve(loyalty, target, points=600)
+    await part(loyalty, made["id"])
+    await loyalty.call("release_reservation", reservation_id=reservation)
+    onward = await merge(loyalty, third, target)
+    assert await points_of(loyalty, third) == {**NOTHING, "available": 600}
+    await part(loyalty, onward["id"])
+    assert await points_of(loyalty, target) == {**NOTHING, "available": 600}
+    assert await points_of(loyalty, source) == {**NOTHING, "available": 400}
+    await audit(loyalty)
+
+
 async def test_vouchers_go_back_but_for_those_the_targets_checkout_holds(
     loyalty: ServiceUnderTest,
 ) -> None:
@@ -224,8 +255,8 @@ async def test_a_merge_is_taken_back_once_and_the_last_one_first(loyalty: Servic
 
 
 async def test_a_chain_is_taken_back_link_by_link(loyalty: ServiceUnderTest) -> None:
-    first, second, third = await spendable(loyalty, points=100), await enrol(loyalty), "?"
-    third = await enrol(loyalty)
+    first = await spendable(loyalty, points=100)
+    second, third = await enrol(loyalty), await enrol(loyalty)
     inner = await merge(loyalty, second, first)
     outer = await merge(loyalty, third, second)
     refused = await parted(loyalty, inner["id"])
