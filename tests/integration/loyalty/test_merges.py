@@ -72,6 +72,7 @@ async def test_identities_lead_to_the_target_and_the_source_says_where_it_lives(
     await merge(loyalty, target, source)
     known = await loyalty.call("enrol_member", json={"identities": [PHONE]})
     assert (known.status_code, known.json()["id"]) == (200, target)
+    assert len(known.json()["identities"]) == 2, "they are the target's own now"
     shown = (await loyalty.call("show_member", member_id=source)).json()
     assert (shown["state"], shown["merged_into"]) == ("merged", target)
     refused = [
