@@ -185,7 +185,7 @@ class TwoLives(RuleBasedStateMachine):
     def lots_add_up_to_balances(self) -> None:
         for account in self.books.values():
             for state in ("available", "pending"):
-                held = sum(lot.remaining for lot in account.lots_in(state))  # type: ignore[arg-type]
+                held = sum(lot.remaining for lot in account.lots_in(state))
                 assert held == getattr(account.balances, state)
 
     @invariant()
@@ -228,7 +228,7 @@ def books(member_id: str, given: list[tuple[str, int, int]], *, held: int, debt:
         Lot(
             id=f"lot_{member_id}_{place}",
             cause=Cause(kind="order", id=f"{member_id}{place}"),
-            state=state,
+            state=state,  # type: ignore[arg-type]
             points=points,
             remaining=left,
             available_at=START,
@@ -240,7 +240,7 @@ def books(member_id: str, given: list[tuple[str, int, int]], *, held: int, debt:
     ]
     empty = Account(member_id=member_id).with_lots(rows)
     total = {
-        state: sum(lot.remaining for lot in empty.lots_in(state))  # type: ignore[arg-type]
+        state: sum(lot.remaining for lot in empty.lots_in(state))
         for state in ("available", "pending")
     }
     return replace(empty, balances=Balances(**total, held=held, debt=debt), touched=frozenset())
