@@ -11,6 +11,7 @@ from gateway.policy.access import gateway_rows, service_rows
 from gateway.policy.audit import audit_rows
 from gateway.policy.lots import lot_rows
 from gateway.policy.members import member_rows
+from gateway.policy.merges import merge_rows
 from gateway.policy.orders import order_rows
 from gateway.policy.points import point_rows
 from gateway.policy.referral import referral_rows
@@ -32,6 +33,7 @@ __all__ = [
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *member_rows(),
+    *merge_rows(),
     *point_rows(),
     *lot_rows(),
     *order_rows(),

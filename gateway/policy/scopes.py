@@ -6,6 +6,9 @@ from typing import Final
 SCOPES: Final = {
     "members:read": ("查看会员", "See members"),
     "members:write": ("登记和修改会员", "Enrol and change members"),
+    "members:manage": ("合并会员", "Merge members"),
+    "members:erase": ("注销会员", "Erase members"),
+    "members:export": ("导出会员资料（含手机号等身份）", "Export members, identities included"),
     "orders:read": ("查看订单", "See orders"),
     "orders:write": ("上报订单与退款", "Report orders and refunds"),
     "orders:import": ("导入历史订单", "Import order history"),

@@ -77,6 +77,11 @@ class Write:
         self._path: str = request.scope["path"]
         self._fingerprint = b"" if key is None else fingerprint(path=self._path, body=body)
 
+    @property
+    def kept_under(self) -> tuple[str, str] | None:
+        """Scope and key under which the reply is kept; None when it is not."""
+        return None if self._key is None else (self._scope, self._key)
+
     async def run(
         self,
         operation: Callable[[Transaction], Awaitable[Result]],

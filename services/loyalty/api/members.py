@@ -61,7 +61,12 @@ async def enrol_member(body: EnrolmentRequest, write: OpenWrite, request: Reques
     )
     language = request_language(request)
     return await write.run(
-        lambda tx: enrol(tx, enrolment=enrolment, vault=request.app.state.vault),
+        lambda tx: enrol(
+            tx,
+            enrolment=enrolment,
+            vault=request.app.state.vault,
+            kept_under=write.kept_under,
+        ),
         reply=lambda enrolled: Reply(
             body=member_reply(enrolled.member, language=language),
             status=200 if enrolled.known else 201,
@@ -131,7 +136,11 @@ async def update_member_profile(
     language = request_language(request)
     return await write.run(
         lambda tx: update_profile(
-            tx, member_id=member_id, changes=changes, consents=body.consents or {}
+            tx,
+            member_id=member_id,
+            changes=changes,
+            consents=body.consents or {},
+            kept_under=write.kept_under,
         ),
         reply=lambda member: Reply(body=member_reply(member, language=language)),
     )

@@ -44,9 +44,10 @@ class IdentitiesConflict(Refusal):
 
 
 class IdentityErased(Refusal):
-    """An identity belonged to a member who was erased."""
+    """The member known by an identity was being erased at this moment; the next try is new."""
 
     code = "identity_erased"
+    kind = RefusalKind.unavailable
 
 
 @dataclass(frozen=True, kw_only=True)

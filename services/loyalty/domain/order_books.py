@@ -6,7 +6,7 @@ from datetime import datetime
 from services.loyalty.domain.clawbacks import SpentPoints, claw_back, redrawn, return_spent
 from services.loyalty.domain.ledger import Account, Stamp
 from services.loyalty.domain.lots import Cause
-from services.loyalty.domain.orders import Order, kept, returned_points
+from services.loyalty.domain.orders import Earning, Order, kept, returned_points
 from services.loyalty.domain.programme import Programme, growth_window_start
 from services.loyalty.domain.refunds import Refund
 from services.loyalty.domain.tiers import Standing, after_refund
@@ -23,6 +23,8 @@ class OrderBooks:
     order: Order
     #: The points that paid a part of the order; None when there are none.
     spent: SpentPoints | None = None
+    #: Nothing is left then that could be taken back or given back.
+    member_is_erased: bool = False
     #: The order's refunds on record.
     refunds: tuple[Refund, ...] = ()
 
@@ -50,6 +52,8 @@ def take_back(
     ones are taken back, so that who has both owes nothing.
     """
     lost = kept(books.order).less(kept(order))
+    if books.member_is_erased:
+        lost = Earning(points=0, growth=0)
     order = replace(order, clawed_back_points=order.clawed_back_points + lost.points)
     returned = _return(books, order=order, cause=cause, stamp=stamp)
     account = claw_back(
@@ -78,7 +82,7 @@ def take_back(
 
 def _return(books: OrderBooks, *, order: Order, cause: Cause, stamp: Stamp) -> OrderBooks:
     spent = books.spent
-    if spent is None:
+    if spent is None or books.member_is_erased:
         return books
     points = returned_points(order, spent=spent.points) - spent.returned
     if points <= 0:

@@ -136,6 +136,8 @@ async def _release(
         return
     if reservation.state == "captured":
         raise ReservationClosed(id=reservation_id, state=reservation.state)
+    while reservation.member_id != member.id:  # a merge or its reversal came in between
+        member = await lock_settled(transaction, member_id=reservation.member_id, lots="open")
     reservation.state = as_
     reservation.closed_at = transaction.now
     for voucher in await _vouchers(transaction, reservation):

@@ -97,7 +97,7 @@ async def take_batch(
 ) -> OrderImport:
     """Take some lines: orders that are not on record yet, with members enrolled on the fly.
 
-    Thirteen round trips at most, whatever the number of lines, with the transaction's own three;
+    Sixteen round trips at most, whatever the number of lines, with the transaction's own three;
     more only for orders whose refunds came before them. Raises ImportSuperseded.
     """
     session, now = transaction.session, transaction.now

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from services.loyalty.domain.imports import ImportedLine, LineRefusal, OwnedLine, refused
 from services.loyalty.domain.members import GivenIdentity
 from services.loyalty.domain.tiers import first_standing
+from services.loyalty.store.erasure import erased_before
 from services.loyalty.store.imports_members import (
     FoundMember,
     add_members,
@@ -13,6 +14,7 @@ from services.loyalty.store.imports_members import (
     members_by_identity,
 )
 from services.loyalty.store.programme import current_programme
+from services.loyalty.store.rewards import states_of_members
 from services.loyalty.store.vault import Vault
 from shared.contracts.loyalty import MembersImported
 from shared.db import Transaction
@@ -42,9 +44,12 @@ async def find_owners(
     by_identity, enrolled = await _by_identity(
         transaction, identities, import_id=import_id, vault=vault
     )
+    going_on = {one.id for one in [*by_id.values(), *by_identity.values()] if one.id}
+    held = await _held(transaction, sorted(going_on))
     owned, refusals = [], []
     for line in lines:
         found = _found(line, by_id=by_id, by_identity=by_identity)
+        found = held.get(found.id, found) if found is not None else None
         pointer = "/member_id" if line.identity is None else "/identity_value"
         if found is None:
             refusals.append(refused(line, "member_unknown", pointer=pointer))
@@ -60,6 +65,16 @@ async def _by_id(
 ) -> Mapping[str, FoundMember]:
     wanted = sorted({line.member_id for line in lines if line.member_id is not None})
     return await members_by_id(transaction.session, wanted) if wanted else {}
+
+
+async def _held(transaction: Transaction, member_ids: Sequence[str]) -> Mapping[str, FoundMember]:
+    """Who goes on for these members, none of whom is merged or erased until commit."""
+    while True:
+        found = await members_by_id(transaction.session, member_ids)
+        present = sorted({one.id for one in found.values()})
+        states = await states_of_members(transaction.session, member_ids=present)
+        if all(states[one.id] == one.state for one in found.values()):
+            return found
 
 
 async def _by_identity(
@@ -78,6 +93,10 @@ async def _by_identity(
         return {}, 0
     found = await members_by_identity(session, identities, vault=vault)
     missing = [one for one in identities if one not in found]
+    erased = await erased_before(session, missing, vault=vault) if missing else set()
+    # Who was erased is not brought back by their history.
+    found |= {one: FoundMember(id="", state="erased") for one in erased}
+    missing = [one for one in missing if one not in erased]
     if not missing:
         return found, 0
     programme = await current_programme(session, now=transaction.now)

@@ -15,6 +15,7 @@ from services.loyalty.domain.members import (
     mask_phone,
 )
 from services.loyalty.domain.tiers import first_standing
+from services.loyalty.store.erasure import erased_before, note_reply
 from services.loyalty.store.members import (
     MemberView,
     Owner,
@@ -51,13 +52,26 @@ class Enrolled:
     known: bool
 
 
-async def enrol(transaction: Transaction, *, enrolment: Enrolment, vault: Vault) -> Enrolled:
+async def enrol(
+    transaction: Transaction,
+    *,
+    enrolment: Enrolment,
+    vault: Vault,
+    kept_under: tuple[str, str] | None = None,
+) -> Enrolled:
     """Enrol a person once: whoever is known by one of the identities is that member.
 
     Identities of the same request that were nobody's become theirs; the rest of the request is
-    for newcomers and does not change who is known. Raises IdentitiesConflict when the identities
-    belong to two members, and IdentityErased.
+    for newcomers and does not change who is known. Somebody who was erased is a newcomer again,
+    and marked as one. Raises IdentitiesConflict when the identities belong to two
+    members, and IdentityErased when an erasure came in between.
     """
+    enrolled = await _enrol(transaction, enrolment=enrolment, vault=vault)
+    await note_reply(transaction.session, member_ids=[enrolled.member.id], kept_under=kept_under)
+    return enrolled
+
+
+async def _enrol(transaction: Transaction, *, enrolment: Enrolment, vault: Vault) -> Enrolled:
     session, now = transaction.session, transaction.now
     identities = sorted(
         set(enrolment.identities), key=lambda one: (one.kind, one.app_id, one.value)
@@ -66,18 +80,21 @@ async def enrol(transaction: Transaction, *, enrolment: Enrolment, vault: Vault)
     claimed = await claim_identities(session, identities, member_id=member_id, vault=vault, now=now)
     phone_masked = _masked(identities)
     if claimed < len(identities):
-        owner = _one_owner(await owners_of(session, identities, vault=vault))
+        owners = await owners_of(session, identities, vault=vault, hold=claimed > 0)
+        owner = _one_owner(owners)
         await hand_over_identities(
             session, claimed=member_id, owner=owner, phone_masked=phone_masked, now=now
         )
         return Enrolled(member=await _shown(transaction, owner), known=True)
     programme = await current_programme(session, now=now)
+    before = await erased_before(session, identities, vault=vault)
     add_member(
         session,
         member_id=member_id,
         profile=enrolment.profile,
         consents=_consents(enrolment.consents, now=now),
         phone_masked=phone_masked,
+        previously_erased=bool(before),
         standing=first_standing(programme, now=now),
         now=now,
     )
@@ -88,6 +105,7 @@ async def enrol(transaction: Transaction, *, enrolment: Enrolment, vault: Vault)
             enrolled_at=now,
             referral_code=enrolment.referral_code,
             device_id=enrolment.device_id,
+            previously_erased=bool(before),
         ),
         subject=member_id,
     )
@@ -100,6 +118,7 @@ async def update_profile(
     member_id: str,
     changes: Mapping[str, Any],
     consents: Mapping[str, bool],
+    kept_under: tuple[str, str] | None = None,
 ) -> MemberView:
     """Change the fields that are named in `changes`; None forgets a field. Consents are added to.
 
@@ -115,12 +134,13 @@ async def update_profile(
     member.consents = {**member.consents, **_consents(consents, now=transaction.now)}
     member.updated_at = transaction.now
     await transaction.session.flush()
+    await note_reply(transaction.session, member_ids=[member_id], kept_under=kept_under)
     return await _shown(transaction, member_id)
 
 
 def _one_owner(owners: Sequence[Owner]) -> str:
     """The member who goes on for all of these owners. Raises IdentitiesConflict, IdentityErased."""
-    if any(owner.state == "erased" for owner in owners):
+    if not owners or any(owner.state == "erased" for owner in owners):
         raise IdentityErased
     survivors = {owner.merged_into or owner.id for owner in owners}
     if len(survivors) != 1:

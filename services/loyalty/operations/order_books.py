@@ -14,7 +14,8 @@ from services.loyalty.domain.order_books import OrderBooks
 from services.loyalty.domain.order_decisions import WentBack
 from services.loyalty.domain.orders import Order, OrderFacts
 from services.loyalty.operations.order_vouchers import return_vouchers
-from services.loyalty.operations.points import lock_settled, settle
+from services.loyalty.operations.owners import lock_owner
+from services.loyalty.operations.points import settle
 from services.loyalty.operations.tiers import note_tier
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
@@ -35,7 +36,7 @@ async def load_books(
     transaction: Transaction, *, record: OrderRecord, order: Order
 ) -> tuple[LockedMember, OrderBooks]:
     """Lock the member of an order and read all that decides about it. Three statements at most."""
-    member = await lock_settled(transaction, member_id=order.member_id, lots="open")
+    order, member = await lock_owner(transaction, order=order)
     books = OrderBooks(
         account=member.account,
         standing=member.standing,
@@ -43,6 +44,7 @@ async def load_books(
         order=order,
         spent=await spent_on(transaction, order=order),
         refunds=record.counted,
+        member_is_erased=member.state == "erased",
     )
     return member, books
 

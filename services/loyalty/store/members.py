@@ -42,6 +42,19 @@ _OWNERS: Final = text(
     join members on members.id = identities.member_id
     """
 )
+# As above, with the owners' rows kept from a merge or erasure until commit.
+_OWNERS_HELD: Final = text(
+    """
+    select members.id, members.state, members.merged_into from members
+    where members.id in (
+      select member_id from unnest(
+        cast(:kinds as text[]), cast(:app_ids as text[]), cast(:hashes as bytea[])
+      ) as given(kind, app_id, value_hash)
+      join identities using (kind, app_id, value_hash)
+    )
+    order by members.id for no key update
+    """
+)
 _HAND_OVER: Final = text(
     """
     with handed as (
@@ -124,10 +137,18 @@ async def claim_identities(
 
 
 async def owners_of(
-    session: AsyncSession, identities: Sequence[GivenIdentity], *, vault: Vault
+    session: AsyncSession,
+    identities: Sequence[GivenIdentity],
+    *,
+    vault: Vault,
+    hold: bool = False,
 ) -> Sequence[Owner]:
-    """The members on record to whom some of these identities belong."""
-    rows = await execute(session, _OWNERS, _named(identities, vault=vault))
+    """The members on record to whom some of these identities belong.
+
+    With `hold`, none of them is merged or erased until commit.
+    """
+    wanted = _OWNERS_HELD if hold else _OWNERS
+    rows = await execute(session, wanted, _named(identities, vault=vault))
     return [Owner(id=row.id, state=row.state, merged_into=row.merged_into) for row in rows]
 
 
@@ -149,6 +170,7 @@ def add_member(
     profile: Profile,
     consents: dict[str, Any],
     phone_masked: str | None,
+    previously_erased: bool,
     standing: Standing,
     now: datetime,
 ) -> None:
@@ -164,6 +186,7 @@ def add_member(
             tags=list(profile.tags),
             consents=consents,
             phone_masked=phone_masked,
+            previously_erased=previously_erased,
             created_at=now,
             updated_at=now,
         )

@@ -49,6 +49,7 @@ _ENTRIES: Final = text(
       where parts.member_id = point_entries.member_id and parts.entry_seq = point_entries.seq
     )::text as lots
     from point_entries where member_id = :member_id and seq < :before
+      and not exists (select from members where id = :member_id and state = 'erased')
     order by seq desc limit :limit
     """
 )
@@ -108,7 +109,7 @@ async def balances_at(session: AsyncSession, *, member_id: str, at: datetime) ->
 async def statement(
     session: AsyncSession, *, member_id: str, before: int | None, limit: int
 ) -> Page[StatementLine]:
-    """A page of a member's entries, newest first."""
+    """A page of a member's entries, newest first; empty once the member is erased."""
     rows = await execute(
         session,
         _ENTRIES,

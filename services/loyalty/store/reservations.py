@@ -22,9 +22,9 @@ _HELD_LOTS: Final = text(
     from point_entries as entries
     join lot_allocations as parts
       on parts.member_id = entries.member_id and parts.entry_seq = entries.seq
-    join point_lots as lots on lots.member_id = parts.member_id and lots.id = parts.lot_id
-    where entries.member_id = :member_id and entries.kind = 'held'
-      and entries.cause_kind = 'redemption' and entries.cause_id = :redemption_id
+    join point_lots as lots on lots.member_id = :member_id and lots.id = parts.lot_id
+    where entries.kind = 'held' and entries.cause_kind = 'redemption'
+      and entries.cause_id = :redemption_id
     order by lots.id
     """
 )
@@ -104,7 +104,10 @@ async def vouchers_of(session: AsyncSession, *, voucher_ids: Sequence[str]) -> S
 async def held_lots(
     session: AsyncSession, *, member_id: str, redemption_id: str
 ) -> list[tuple[Lot, int]]:
-    """The lots that a hold took from, as they are now, and how much it took of each."""
+    """The lots that a hold took from, as they are now, and how much it took of each.
+
+    Lots keep their ids in a merge: whoever was the member then, they are this one's now.
+    """
     rows = await execute(
         session, _HELD_LOTS, {"member_id": member_id, "redemption_id": redemption_id}
     )

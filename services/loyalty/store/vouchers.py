@@ -130,7 +130,8 @@ async def list_vouchers_of(
     wanted = (
         select(Voucher, VoucherTemplate.name)
         .join(VoucherTemplate, col(VoucherTemplate.id) == col(Voucher.template_id))
-        .where(col(Voucher.member_id) == member_id)
+        .join(Member, col(Member.id) == col(Voucher.member_id))
+        .where(col(Voucher.member_id) == member_id, col(Member.state) != "erased")
         .order_by(col(Voucher.id).desc())
         .limit(limit)
     )
@@ -190,8 +191,10 @@ async def has_other_order(session: AsyncSession, *, member_id: str, order_id: st
 
 
 async def member_exists(session: AsyncSession, *, member_id: str) -> bool:
-    """Whether there is, or was, such a member."""
-    found = await session.exec(select(Member.id).where(col(Member.id) == member_id))
+    """Whether there is such a member, merged ones included."""
+    found = await session.exec(
+        select(Member.id).where(col(Member.id) == member_id, col(Member.state) != "erased")
+    )
     return found.first() is not None
 
 

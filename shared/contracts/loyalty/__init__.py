@@ -8,7 +8,10 @@ from shared.contracts.loyalty.lots import (
 )
 from shared.contracts.loyalty.members import (
     MemberEnrolled,
+    MemberErased,
+    MemberMerged,
     MembersImported,
+    MemberUnmerged,
     TierChanged,
 )
 from shared.contracts.loyalty.orders import (
@@ -46,6 +49,9 @@ __all__ = [
     "ImportedOrder",
     "LedgerDisagreed",
     "MemberEnrolled",
+    "MemberErased",
+    "MemberMerged",
+    "MemberUnmerged",
     "MembersImported",
     "OrderCancelled",
     "OrderCompleted",

@@ -15,6 +15,39 @@ class MemberEnrolled(EventData):
     enrolled_at: datetime
     referral_code: str | None = None
     device_id: str | None = None
+    #: Somebody with one of the identities was erased before, so this is no new customer.
+    previously_erased: bool = False
+
+
+class MemberMerged(EventData):
+    """The source goes on as the member: all that it had is the member's. Told to both subjects."""
+
+    type: ClassVar[str] = "member.merged.v1"
+
+    merge_id: str
+    member_id: str
+    source_member_id: str
+    merged_at: datetime
+
+
+class MemberUnmerged(EventData):
+    """A merge was taken back: the two are two again. Told to both subjects."""
+
+    type: ClassVar[str] = "member.unmerged.v1"
+
+    merge_id: str
+    member_id: str
+    source_member_id: str
+    unmerged_at: datetime
+
+
+class MemberErased(EventData):
+    """A person is gone. Whoever keeps something of theirs erases it; ids and amounts may stay."""
+
+    type: ClassVar[str] = "member.erased.v1"
+
+    member_id: str
+    erased_at: datetime
 
 
 class MembersImported(EventData):

@@ -46,8 +46,13 @@ class Member(Table, table=True):
     consents: dict[str, Any] = document()
     phone_masked: str | None = words(null=True)
     #: Where a merged member lives on.
-    merged_into: str | None = words(null=True)
+    merged_into: str | None = words(null=True, index=True)
     import_id: str | None = words(null=True)
+    #: Whether one of the identities was an erased member's: no newcomer then.
+    previously_erased: bool = Field(
+        default=False, sa_column_kwargs={"server_default": text("false")}
+    )
+    erased_at: datetime | None = moment(null=True)
     created_at: datetime = moment()
     updated_at: datetime = moment()
 
@@ -70,7 +75,8 @@ class Identity(Table, table=True):
     #: The WeChat app an openid belongs to; empty for the other kinds.
     app_id: str = words()
     value_hash: bytes = Field(sa_type=LargeBinary)
-    #: None once the member is erased: the hash stays, so that nobody farms newcomers' rewards.
+    #: None where only the hash was ever known. Of an erased member the row is gone: only the hash
+    #: stays, in `erased_identities`.
     value_encrypted: bytes | None = Field(default=None, sa_type=LargeBinary)
     created_at: datetime = moment()
 

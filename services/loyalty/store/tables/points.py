@@ -109,6 +109,9 @@ class PointLot(Table, table=True):
     #: When what remains lapses; None while `available_at` is unknown, or never.
     expires_at: datetime | None = moment(null=True)
     programme_version: int
+    #: The merge that took it away from here, or gave it back; the row then only stands for what
+    #: happened here. None where the lot lives.
+    moved_by: str | None = words(null=True)
     created_at: datetime = moment()
 
 

@@ -1,0 +1,64 @@
+"""What is on record about one person, over HTTP: all of it, as one document."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from services.loyalty.domain.export import SCHEMA_VERSION
+from services.loyalty.store.export import export_member
+from shared.http.fields import MemberId, ReplyModel
+
+router = APIRouter(prefix="/v1/members", tags=["members"])
+Row = dict[str, Any]
+
+
+class MemberExportReply(ReplyModel):
+    """Everything about one person, as of one moment.
+
+    `member_ids` are the ids under which it is on record: the member's, and those of members merged
+    into it. Each section holds rows of one kind, with the id that each belongs to.
+    """
+
+    schema_version: int
+    exported_at: datetime
+    member_id: str
+    member_ids: list[str]
+    profiles: list[Row]
+    #: With their values as they were given; phones as E.164.
+    identities: list[Row]
+    accounts: list[Row]
+    orders: list[Row]
+    refunds: list[Row]
+    point_entries: list[Row]
+    point_lots: list[Row]
+    lot_allocations: list[Row]
+    redemptions: list[Row]
+    reservations: list[Row]
+    growth_entries: list[Row]
+    tier_changes: list[Row]
+    vouchers: list[Row]
+    rewards: list[Row]
+    merges: list[Row]
+
+
+@router.get(
+    "/{member_id}/export",
+    operation_id="export_member",
+    response_model=MemberExportReply,
+    responses={
+        404: {"description": "`member_not_found`"},
+        409: {"description": "`member_merged`, `export_too_large`: more than 50,000 rows"},
+    },
+)
+async def export_member_route(member_id: MemberId, request: Request) -> MemberExportReply:
+    """Everything about one person as one document, for its owner: it holds their identities."""
+    state = request.app.state
+    export = await export_member(state.database, member_id=member_id, vault=state.vault)
+    return MemberExportReply(
+        schema_version=SCHEMA_VERSION,
+        exported_at=state.clock.now(),
+        member_id=member_id,
+        member_ids=list(export.member_ids),
+        **{name: list(rows) for name, rows in export.sections.items()},
+    )

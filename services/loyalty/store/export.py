@@ -1,0 +1,213 @@
+"""Everything on record about one person, read in one snapshot.
+
+Every table that belongs to a member stands here or in WITHHELD, with all its columns shown or named
+as withheld; a test compares that with the tables there are, so that nothing new can be forgotten.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.loyalty.domain.export import ROWS_MAX, ExportTooLarge
+from services.loyalty.domain.members import MemberMerged, MemberNotFound
+from services.loyalty.store.vault import Vault
+from shared.db import Database
+from shared.sql import execute
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the document: the rows of one table that are the person's."""
+
+    table: str
+    #: What is shown, in the order of the document; what is not, and why nothing is missed.
+    shown: str
+    order: str
+    withheld: Sequence[str] = ()
+    whose: str = "member_id = any(:member_ids)"
+
+
+SECTIONS: Final[Mapping[str, Section]] = {
+    "profiles": Section(
+        table="members",
+        shown="id as member_id, state, merged_into, nickname, birthday, gender, city, tags,"
+        " consents, phone_masked, previously_erased, import_id, created_at, updated_at",
+        order="id",
+        withheld=("id", "erased_at"),
+        whose="id = any(:member_ids)",
+    ),
+    "identities": Section(
+        table="identities",
+        shown="member_id, kind, nullif(app_id, '') as app_id,"
+        " encode(value_encrypted, 'hex') as value, created_at",
+        order="created_at, id",
+        withheld=("id", "app_id", "value_hash", "value_encrypted"),
+    ),
+    "accounts": Section(
+        table="accounts",
+        shown="member_id, available, pending, held, debt, growth, tier_code, tier_floor,"
+        " tier_since, tier_valid_until, entry_seq, encode(entry_hash, 'hex') as entry_hash",
+        order="member_id",
+        withheld=("entry_hash",),
+    ),
+    "orders": Section(
+        table="orders",
+        shown="member_id, order_id, state, paid_fen, discount_fen, refunded_fen, items, channel,"
+        " reservation_id, device_id, payer_hash, programme_version, multiplier_percent,"
+        " earned_points, clawed_back_points, growth, tier_at_recording,"
+        " refunded_at_recording_fen, import_id, paid_at, completed_at, recorded_at",
+        order="paid_at, order_id",
+        withheld=("facts_hash",),
+    ),
+    "refunds": Section(
+        table="refunds",
+        shown="member_id, refund_id, order_id, amount_fen, items, applied_fen,"
+        " refunded_total_fen, clawed_back_points, debt_points, growth, refunded_at, recorded_at,"
+        " applied_at",
+        order="refunded_at, refund_id",
+        withheld=("facts_hash",),
+    ),
+    "point_entries": Section(
+        table="point_entries",
+        shown="member_id, seq, kind, debit_account, credit_account, points, available_after,"
+        " pending_after, held_after, debt_after, cause_kind, cause_id, reason,"
+        " programme_version, occurred_at, recorded_at, actor,"
+        " encode(previous_hash, 'hex') as previous_hash, encode(hash, 'hex') as hash",
+        order="member_id, seq",
+        withheld=("previous_hash", "hash"),
+    ),
+    "point_lots": Section(
+        table="point_lots",
+        shown="member_id, id, cause_kind, cause_id, state, points, remaining, available_at,"
+        " expires_at, programme_version, moved_by, created_at",
+        order="created_at, id, member_id",
+    ),
+    "lot_allocations": Section(
+        table="lot_allocations",
+        shown="member_id, entry_seq, lot_id, points",
+        order="member_id, entry_seq, lot_id",
+    ),
+    "redemptions": Section(
+        table="redemptions",
+        shown="member_id, id, state, points, purpose, reference, hold_expires_at, created_at,"
+        " closed_at",
+        order="created_at, id",
+    ),
+    "reservations": Section(
+        table="reservations",
+        shown="member_id, id, state, items, vouchers, points, redemption_id, basket_fen,"
+        " discount_fen, points_value_fen, payable_fen, order_id, expires_at, created_at,"
+        " closed_at",
+        order="created_at, id",
+    ),
+    "growth_entries": Section(
+        table="growth_entries",
+        shown="member_id, cause_kind, cause_id, growth, programme_version, occurred_at",
+        order="occurred_at, cause_kind, cause_id",
+    ),
+    "tier_changes": Section(
+        table="tier_changes",
+        shown="member_id, id, from_tier, to_tier, growth, cause_kind, cause_id, reason,"
+        " occurred_at",
+        order="occurred_at, id",
+    ),
+    "vouchers": Section(
+        table="vouchers",
+        shown="member_id, id, code, template_id, kind, amount_fen, percent_off, cap_fen,"
+        " threshold_fen, state, source_kind, source_id, reservation_id, order_id, order_fen,"
+        " discount_fen, reason, valid_from, expires_at, issued_at, redeemed_at, closed_at",
+        order="issued_at, id",
+    ),
+    "rewards": Section(
+        table="rewards",
+        shown="member_id, reward_id, referral_id, state, voucher_id, outcome, reason,"
+        " created_at, reversed_at",
+        order="created_at, reward_id",
+    ),
+    "merges": Section(
+        table="member_merges",
+        shown="member_id, id, source_member_id, number, reason, available, pending, held, debt,"
+        " repaid, orders_debt, member_standing, source_standing, filled, merged_by, merged_at,"
+        " reversed_at, reversed_by, reversal_reason, returned_available, returned_pending,"
+        " returned_held, returned_debt",
+        order="merged_at, id",
+        # One that was taken back is the source's no less than the target's, their profiles are not.
+        whose="member_id = any(:member_ids) or source_member_id = any(:member_ids)",
+    ),
+}
+#: Table → why it is not in the document.
+WITHHELD: Final[Mapping[str, str]] = {
+    "member_merge_moves": "which rows a merge moved: each is in its own section",
+    "member_replies": "where copies of replies are kept that say what `profiles` says",
+}
+
+_SNAPSHOT: Final = text("set transaction isolation level repeatable read, read only")
+_WHO: Final = text(
+    """
+    select id, state, merged_into from members where id = :member_id or merged_into = :member_id
+    order by id
+    """
+)
+_SECTION: Final = """
+    select to_jsonb(found)::text from (
+      select {shown} from {table} where {whose} order by {order} limit :most
+    ) as found
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """What is on record about a person, and under which ids."""
+
+    member_ids: Sequence[str]
+    sections: Mapping[str, Sequence[dict[str, Any]]]
+
+
+async def export_member(database: Database, *, member_id: str, vault: Vault) -> Export:
+    """Read everything about a person as of one moment.
+
+    Raises MemberNotFound, MemberMerged, and ExportTooLarge beyond ROWS_MAX rows in all.
+    """
+    async with AsyncSession(database.engine) as session, session.begin():
+        await execute(session, _SNAPSHOT)
+        rows = (await execute(session, _WHO, {"member_id": member_id})).all()
+        own = next((row for row in rows if row.id == member_id), None)
+        if own is None or own.state == "erased":
+            raise MemberNotFound
+        if own.merged_into is not None:
+            raise MemberMerged(merged_into=own.merged_into)
+        member_ids = [row.id for row in rows]
+        sections: dict[str, Sequence[dict[str, Any]]] = {}
+        left = ROWS_MAX
+        for name, section in SECTIONS.items():
+            sections[name] = await _rows(session, section, member_ids=member_ids, most=left + 1)
+            left -= len(sections[name])
+            if left < 0:
+                raise ExportTooLarge(most=ROWS_MAX)
+    sections["identities"] = [_opened(one, vault=vault) for one in sections["identities"]]
+    return Export(member_ids=member_ids, sections=sections)
+
+
+async def _rows(
+    session: AsyncSession, section: Section, *, member_ids: Sequence[str], most: int
+) -> Sequence[dict[str, Any]]:
+    statement = _SECTION.format(
+        shown=section.shown, table=section.table, whose=section.whose, order=section.order
+    )
+    found = await execute(session, text(statement), {"member_ids": list(member_ids), "most": most})
+    return [orjson.loads(row) for row in found.scalars()]
+
+
+def _opened(identity: dict[str, Any], *, vault: Vault) -> dict[str, Any]:
+    """An identity with its value, which is its owner's to read."""
+    sealed = identity["value"]
+    if sealed is None:
+        return identity
+    value = vault.decrypt(
+        bytes.fromhex(sealed), kind=identity["kind"], app_id=identity["app_id"] or ""
+    )
+    return {**identity, "value": value}

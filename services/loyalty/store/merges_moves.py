@@ -1,0 +1,156 @@
+"""What a merge moves, table by table: to the target on the way, back on a reversal.
+
+Every table that belongs to a member stands here or in STAYS; a test compares both with the tables
+there are, so that a new one cannot be forgotten.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from shared.sql import execute
+
+#: Kind of thing → its table, and what names one in it.
+MOVES: Final[Mapping[str, tuple[str, str]]] = {
+    "identity": ("identities", "id"),
+    "order": ("orders", "order_id"),
+    "growth": ("growth_entries", "cause_kind || ':' || cause_id"),
+    "redemption": ("redemptions", "id"),
+    "reservation": ("reservations", "id"),
+    "voucher": ("vouchers", "id"),
+    "reward": ("rewards", "reward_id"),
+}
+#: Table → why its rows are not moved, or by what else.
+STAYS: Final[Mapping[str, str]] = {
+    "accounts": "balances are handed over by entries; the tier is decided",
+    "point_entries": "the ledger is never changed: it tells of what happened under this id",
+    "point_lots": "handed over by entries, with the same ids; `moved_by` says in which merge",
+    "lot_allocations": "as the entries",
+    "refunds": "they go where their orders go",
+    "tier_changes": "the history of this id",
+    "member_merges": "the record of merges itself",
+    "member_merge_moves": "the record of merges itself",
+    "member_replies": "replies given under this id",
+}
+
+# Growth of one cause counts once: where both have the same cause, the target's stays alone.
+_MOVE: Final = """
+    with moved as (
+      update {table} as thing set member_id = :target where member_id = :source {unless}
+      returning {name} as thing_id
+    )
+    insert into member_merge_moves (merge_id, member_id, kind, thing_id)
+    select :merge_id, :source, '{kind}', thing_id from moved
+"""
+_GROWTH_KNOWN: Final = """
+    and not exists (
+      select from growth_entries as known where known.member_id = :target
+        and known.cause_kind = thing.cause_kind and known.cause_id = thing.cause_id
+    )
+"""
+_RETURN: Final = """
+    update {table} as thing set member_id = :source from member_merge_moves as move
+    where move.merge_id = :merge_id and move.kind = '{kind}' and move.thing_id = {name}
+      and thing.member_id = :target {unless}
+"""
+# A voucher that the target's own checkout holds by now stays until that ends, and for good.
+_HELD_BY_TARGET: Final = """
+    and not exists (
+      select from reservations where reservations.id = thing.reservation_id
+        and reservations.member_id = :target and thing.state in ('held', 'frozen')
+    )
+"""
+_MERGED_ON: Final = text(
+    """
+    with moved as (
+      update members set merged_into = :target where merged_into = :source returning id
+    )
+    insert into member_merge_moves (merge_id, member_id, kind, thing_id)
+    select :merge_id, :source, 'member', id from moved
+    """
+)
+_MERGED_BACK: Final = text(
+    """
+    update members set merged_into = :source from member_merge_moves as move
+    where move.merge_id = :merge_id and move.kind = 'member' and move.thing_id = members.id
+      and members.merged_into = :target
+    """
+)
+_REFUNDS: Final = text(
+    """
+    update refunds set member_id = :taker from orders
+    where orders.order_id = refunds.order_id and orders.member_id = :taker
+      and refunds.member_id = :giver
+    """
+)
+# Closed lots go along too: what was spent of them may come back one day.
+_LOTS: Final = text(
+    """
+    with gone as (
+      update point_lots set moved_by = :merge_id
+      where member_id = :giver and (moved_by is null or remaining > 0)
+        and (:all_lots or id in (
+          select id from point_lots where member_id = :taker and moved_by = :merge_id
+        ))
+      returning *
+    )
+    insert into point_lots (member_id, id, cause_kind, cause_id, state, points, remaining,
+      available_at, expires_at, programme_version, created_at)
+    select :taker, id, cause_kind, cause_id, 'closed', points, 0, available_at, expires_at,
+      programme_version, created_at
+    from gone
+    on conflict (member_id, id) do update set moved_by = null
+    """
+)
+_LOTS_OF: Final = text(
+    "select id from point_lots where member_id = :source and moved_by = :merge_id"
+)
+_MOVED_ORDERS: Final = text(
+    """
+    select thing_id from member_merge_moves where merge_id = :merge_id and kind = 'order'
+    order by thing_id
+    """
+)
+
+
+async def move_all(session: AsyncSession, *, merge_id: str, source: str, target: str) -> None:
+    """Give everything of the source to the target, and keep on record what it was."""
+    named = {"merge_id": merge_id, "source": source, "target": target}
+    for kind, (table, name) in MOVES.items():
+        unless = _GROWTH_KNOWN if kind == "growth" else ""
+        statement = _MOVE.format(kind=kind, table=table, name=name, unless=unless)
+        await execute(session, text(statement), named)
+    await execute(session, _REFUNDS, {"giver": source, "taker": target})
+    await execute(session, _MERGED_ON, named)
+
+
+async def return_all(session: AsyncSession, *, merge_id: str, source: str, target: str) -> None:
+    """Give back to the source what the merge moved and the target still has."""
+    named = {"merge_id": merge_id, "source": source, "target": target}
+    for kind, (table, name) in MOVES.items():
+        unless = _HELD_BY_TARGET if kind == "voucher" else ""
+        statement = _RETURN.format(kind=kind, table=table, name=name, unless=unless)
+        await execute(session, text(statement), named)
+    await execute(session, _REFUNDS, {"giver": target, "taker": source})
+    await execute(session, _MERGED_BACK, named)
+
+
+async def move_lots(
+    session: AsyncSession, *, merge_id: str, giver: str, taker: str, back: bool
+) -> None:
+    """Make the taker's rows of the giver's lots, still empty: all lots, or those that go back."""
+    given = {"merge_id": merge_id, "giver": giver, "taker": taker, "all_lots": not back}
+    await execute(session, _LOTS, given)
+
+
+async def lots_that_go_back(session: AsyncSession, *, merge_id: str, source: str) -> set[str]:
+    """The ids of the lots that a merge took from the source."""
+    given = {"merge_id": merge_id, "source": source}
+    return set((await execute(session, _LOTS_OF, given)).scalars())
+
+
+async def moved_orders(session: AsyncSession, *, merge_id: str) -> Sequence[str]:
+    """The ids of the orders that a merge moved; they never change afterwards."""
+    return (await execute(session, _MOVED_ORDERS, {"merge_id": merge_id})).scalars().all()
