@@ -175,7 +175,7 @@ async def test_a_cancelled_first_order_is_no_first_order(shop: Shop, pair: tuple
 async def test_a_used_reward_whose_order_is_cancelled_can_be_used_again(
     shop: Shop, pair: tuple[str, str]
 ) -> None:
-    referrer, referee = pair
+    _, referee = pair
     (twenty,) = await shop.vouchers(referee)
     await shop.order(referee, "SO-1", fen=10_000)
     used = await shop.loyalty.call(
