@@ -17,6 +17,7 @@ from shared.contracts.loyalty import (
     RewardReversed,
     VoucherIssued,
     VoucherRedeemed,
+    VoucherRestored,
     VoucherVoided,
 )
 from shared.db import Transaction
@@ -121,6 +122,11 @@ async def _voucher_voided(transaction: Transaction, data: VoucherVoided) -> None
     await _voucher(transaction, data, state="voided")
 
 
+async def _voucher_restored(transaction: Transaction, data: VoucherRestored) -> None:
+    if data.source_kind == _OURS:
+        await answers.hear_restored(transaction, reward_id=data.source_id)
+
+
 async def _reward_refused(transaction: Transaction, data: RewardRefused) -> None:
     await answers.hear_refusal(transaction, reward_id=data.reward_id, reason=data.reason)
 
@@ -140,6 +146,7 @@ FROM_LOYALTY: Handlers = dict(
         on(OrdersImported, _orders_imported),
         on(VoucherIssued, _voucher_issued),
         on(VoucherRedeemed, _voucher_redeemed),
+        on(VoucherRestored, _voucher_restored),
         on(VoucherVoided, _voucher_voided),
         on(RewardRefused, _reward_refused),
         on(RewardReversed, _reward_reversed),

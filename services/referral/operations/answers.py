@@ -14,7 +14,7 @@ from services.referral.store import rewards as store
 from services.referral.store.tables import Reward
 from shared.db import Transaction
 
-#: A voucher's later states, after `issued`; whichever is heard first stays.
+#: A voucher's later states, after `issued`; whichever is heard first stays, unless it is restored.
 _FINAL: Final = ("redeemed", "voided")
 
 
@@ -31,6 +31,17 @@ async def hear_voucher(
         if row.voucher_state not in _FINAL:
             row.voucher_state = state
         return rules.with_voucher(store.as_ruled(row), voucher_id=voucher_id)
+
+    await _hear(transaction, reward_id=reward_id, change=change)
+
+
+async def hear_restored(transaction: Transaction, *, reward_id: str) -> None:
+    """A reward's used voucher can be used again: nothing is kept of its order."""
+
+    def change(row: Reward) -> rules.Reward:
+        if row.voucher_state == "redeemed":
+            row.voucher_state = "issued"
+        return store.as_ruled(row)
 
     await _hear(transaction, reward_id=reward_id, change=change)
 

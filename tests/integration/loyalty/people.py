@@ -109,8 +109,8 @@ async def everything(loyalty: ServiceUnderTest) -> list[Any]:
     """All that the business has on record, to show that a refusal changed nothing."""
     tables = (
         "members", "identities", "accounts", "point_entries", "point_lots", "lot_allocations",
-        "orders", "refunds", "redemptions", "growth_entries", "tier_changes", "outbox",
-        "transfers", "adjustments",
+        "orders", "refunds", "order_cancellations", "early_completions", "redemptions",
+        "growth_entries", "tier_changes", "transfers", "adjustments", "outbox",
     )  # fmt: skip
     return [
         [row.data for row in await loyalty.rows(f"select to_json(t)::text as data from {t} t")]

@@ -45,8 +45,9 @@ async def test_a_partial_refund_takes_back_what_its_part_earned(loyalty: Service
         "amount_fen": 5_950,
         "applied_fen": 5_950,
         "refunded_total_fen": 5_950,
-        "points": {"clawed_back": 59, "debt": 0},
+        "points": {"clawed_back": 59, "debt": 0, "returned": 0},
         "growth": 59,
+        "items_match": None,
         "refunded_at": "2026-11-24T04:00:00Z",
         "recorded_at": "2026-11-23T04:00:00Z",
     }
@@ -91,7 +92,7 @@ async def test_points_already_spent_become_debt_that_later_points_repay(
 
     answer = await refund(loyalty, order_id, amount_fen=10_000)
 
-    assert answer["points"] == {"clawed_back": 100, "debt": 70}
+    assert answer["points"] == {"clawed_back": 100, "debt": 70, "returned": 0}
     assert await points_of(loyalty, member_id) == {**NOTHING, "debt": 70}
     await complete(loyalty, await place(loyalty, member_id, paid_fen=20_000))
     loyalty.clock.advance(timedelta(days=7))
@@ -103,7 +104,9 @@ async def test_points_already_spent_become_debt_that_later_points_repay(
 async def test_a_full_refund_before_the_order_leaves_no_points(loyalty: ServiceUnderTest) -> None:
     member_id = await enrol(loyalty)
     answer = await refund(loyalty, "SO-EARLY", amount_fen=25_900, refund_id="RF-EARLY")
-    assert (answer["status"], answer["points"]) == ("waiting", {"clawed_back": 0, "debt": 0})
+    assert (answer["status"], answer["points"]) == (
+        "waiting", {"clawed_back": 0, "debt": 0, "returned": 0},
+    )  # fmt: skip
     assert "order.refunded.v1" not in await types_of_events(loyalty)
 
     body = order_of(member_id, paid_fen=25_900, order_id="SO-EARLY")
@@ -127,7 +130,7 @@ async def test_a_full_refund_before_the_order_leaves_no_points(loyalty: ServiceU
         },
     )  # fmt: skip
     assert (again.status_code, again.json()["status"]) == (200, "applied")
-    assert again.json()["points"] == {"clawed_back": 259, "debt": 0}
+    assert again.json()["points"] == {"clawed_back": 259, "debt": 0, "returned": 0}
     await audit(loyalty)
 
 

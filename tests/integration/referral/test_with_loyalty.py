@@ -54,6 +54,17 @@ class Shop:
         reply = await self.loyalty.call("refund_order", order_id=order, json=body)
         assert reply.status_code == 201, reply.text
 
+    async def cancel(self, order: str) -> None:
+        body = {"cancelled_at": rfc3339(self.clock.now())}
+        reply = await self.loyalty.call("cancel_order", order_id=order, json=body)
+        assert reply.status_code == 201, reply.text
+
+    async def voucher_state(self, referee: str, voucher: str) -> str:
+        """What referral believes of a reward's voucher."""
+        rewards = (await self.referral_of(referee))["rewards"]
+        (found,) = [one["voucher_state"] for one in rewards if one["voucher_id"] == voucher]
+        return str(found)
+
     async def code(self, member: str) -> str:
         reply = await self.referral.call("show_referral_code", member_id=member)
         assert reply.status_code == 200, reply.text
@@ -147,6 +158,36 @@ async def test_a_used_reward_is_not_paid_a_second_time(shop: Shop, pair: tuple[s
         fifty["id"],
         "redeemed",
     )
+    assert await shop.nothing_is_parked()
+
+
+async def test_a_cancelled_first_order_is_no_first_order(shop: Shop, pair: tuple[str, str]) -> None:
+    referrer, referee = pair
+    await shop.order(referee, "SO-1")
+    await shop.settle()
+    await shop.cancel("SO-1")
+    await shop.settle()
+    assert await shop.amounts(referrer) == [2_000]
+    assert (await shop.referral_of(referee))["state"] == "reversed"
+    assert await shop.nothing_is_parked()
+
+
+async def test_a_used_reward_whose_order_is_cancelled_can_be_used_again(
+    shop: Shop, pair: tuple[str, str]
+) -> None:
+    _, referee = pair
+    (twenty,) = await shop.vouchers(referee)
+    await shop.order(referee, "SO-1", fen=10_000)
+    used = await shop.loyalty.call(
+        "redeem_voucher", voucher_id=twenty["id"], json={"order_id": "SO-1", "order_fen": 10_000}
+    )
+    assert used.status_code == 201, used.text
+    await shop.settle()
+    assert await shop.voucher_state(referee, twenty["id"]) == "redeemed"
+    await shop.cancel("SO-1")
+    await shop.settle()
+    assert await shop.amounts(referee) == [2_000]
+    assert await shop.voucher_state(referee, twenty["id"]) == "issued"
     assert await shop.nothing_is_parked()
 
 

@@ -150,7 +150,8 @@ class World:
         order = self.order
         assert order is not None
         assert self.standing is not None
-        refunds = [*self.refunds.values(), *([self.cancellation] if self.cancellation else [])]
+        refunds: list[Refund | Cancellation] = [*self.refunds.values()]
+        refunds += [self.cancellation] if self.cancellation else []
         assert sum(one.applied_fen or 0 for one in refunds) == order.refunded_fen
         assert sum(one.returned_points or 0 for one in refunds) == self.returned
         assert sum(one.clawed_back_points or 0 for one in refunds) == order.clawed_back_points
