@@ -11,6 +11,7 @@ SCOPES: Final = {
     "orders:import": ("导入历史订单", "Import order history"),
     "points:read": ("查看钱包与积分", "See wallets and points"),
     "points:write": ("使用积分", "Spend points"),
+    "points:import": ("导入积分", "Import points"),
     "checkout:write": ("结算报价与占用", "Quote and reserve at checkout"),
     "tiers:read": ("查看等级", "See tiers"),
     "vouchers:read": ("查看优惠券", "See vouchers"),

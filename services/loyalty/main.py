@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from services.loyalty.api import (
     checkout,
     imports,
+    imports_points,
     members,
     orders,
     points,
@@ -33,6 +34,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             clock=clock,
             routers=[
                 imports.router,
+                imports_points.router,
                 members.router,
                 members.internal_router,
                 orders.router,

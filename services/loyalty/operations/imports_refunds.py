@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from services.loyalty.domain.orders import earning
 from services.loyalty.operations.points import lock_settled
 from services.loyalty.operations.refunds import apply_refund
 from services.loyalty.store.books import save_members
 from services.loyalty.store.imports_orders import orders_with_waiting_refunds
-from services.loyalty.store.orders import find_order, save_refunded
+from services.loyalty.store.orders import find_order, save_growth, save_refunded
 from services.loyalty.store.refunds import save_refund, waiting_refunds
 from shared.db import Transaction
 
@@ -14,8 +15,8 @@ from shared.db import Transaction
 async def apply_waiting_refunds(transaction: Transaction, *, order_ids: Sequence[str]) -> None:
     """Let the refunds that waited for these orders count; the orders were added just now.
 
-    They come on top of what the history says was refunded, up to what was paid. An imported order
-    earned nothing, so no points go back.
+    They come on top of what the history says was refunded, up to what was paid, and take back what
+    the order earned, if it did.
     """
     session = transaction.session
     for order_id in await orders_with_waiting_refunds(session, order_ids=order_ids):
@@ -28,3 +29,6 @@ async def apply_waiting_refunds(transaction: Transaction, *, order_ids: Sequence
             await save_refund(session, refund=applied.refund, applied_at=transaction.now)
         await save_members(session, [member])
         await save_refunded(session, order=order)
+        if order.growth:
+            kept = earning(order, kept_fen=order.refundable_fen)
+            await save_growth(session, order=order, growth=kept.growth)

@@ -13,9 +13,11 @@ from shared.contracts.loyalty.orders import (
     OrdersImported,
 )
 from shared.contracts.loyalty.points import (
+    ImportedPoints,
     PointsClawedBack,
     PointsEarned,
     PointsExpired,
+    PointsImported,
     PointsRedeemed,
     PointsReleased,
     PointsRestored,
@@ -30,6 +32,7 @@ from shared.contracts.loyalty.vouchers import (
 
 __all__ = [
     "ImportedOrder",
+    "ImportedPoints",
     "MemberEnrolled",
     "MembersImported",
     "OrderCompleted",
@@ -39,6 +42,7 @@ __all__ = [
     "PointsClawedBack",
     "PointsEarned",
     "PointsExpired",
+    "PointsImported",
     "PointsRedeemed",
     "PointsReleased",
     "PointsRestored",

@@ -1,6 +1,7 @@
 """Every table of this service."""
 
 from services.loyalty.store.tables.base import metadata
+from services.loyalty.store.tables.imports import Import, ImportedMovement, ImportRefusal
 from services.loyalty.store.tables.members import (
     Account,
     GrowthEntry,
@@ -9,7 +10,7 @@ from services.loyalty.store.tables.members import (
     ProgrammeVersion,
     TierChange,
 )
-from services.loyalty.store.tables.orders import Order, OrderImport, OrderImportRefusal, Refund
+from services.loyalty.store.tables.orders import Order, Refund
 from services.loyalty.store.tables.points import LotAllocation, PointEntry, PointLot, Redemption
 from services.loyalty.store.tables.reservations import Reservation
 from services.loyalty.store.tables.vouchers import Reward, Voucher, VoucherTemplate
@@ -21,11 +22,12 @@ __all__ = [
     "Account",
     "GrowthEntry",
     "Identity",
+    "Import",
+    "ImportRefusal",
+    "ImportedMovement",
     "LotAllocation",
     "Member",
     "Order",
-    "OrderImport",
-    "OrderImportRefusal",
     "PointEntry",
     "PointLot",
     "ProgrammeVersion",

@@ -3,7 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field
 
 from services.loyalty.store.tables.base import Table, amount, document, moment, words
@@ -15,6 +22,11 @@ class Member(Table, table=True):
     __tablename__ = "members"
     __table_args__ = (
         CheckConstraint("state in ('active', 'merged', 'erased')", name="member_state"),
+        Index(
+            "members_merged_into",
+            "merged_into",
+            postgresql_where=text("merged_into is not null"),
+        ),
     )
 
     id: str = words(primary_key=True)

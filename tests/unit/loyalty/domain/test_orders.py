@@ -72,8 +72,14 @@ def test_what_is_kept_of_an_order_earns_under_its_own_rules() -> None:
 
 
 def test_an_imported_order_earned_nothing_and_gives_nothing_back() -> None:
-    imported = replace(ORDER, import_id="imp_1")
+    imported = replace(ORDER, import_id="imp_1", earned_points=0, growth=0)
     assert clawback(imported, amount_fen=19_999) == Earning(points=0, growth=0)
+
+
+def test_an_imported_order_that_earned_gives_back_what_any_other_would() -> None:
+    imported = replace(ORDER, import_id="imp_1")
+    assert ORDER.earned_points > 0
+    assert clawback(imported, amount_fen=19_999) == clawback(ORDER, amount_fen=19_999)
 
 
 def test_points_become_available_when_the_hold_after_completion_is_over() -> None:
