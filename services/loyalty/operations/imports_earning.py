@@ -49,10 +49,7 @@ async def earn_orders(
             refusals.append(refused(one.line, limit.code, pointer="/paid_fen"))
         else:
             orders.append(order)
-    stamp = stamp_of(transaction)
-    after = [
-        member.with_account(release_due(member.account, stamp=stamp)) for member in books.values()
-    ]
+    after = list(books.values())
     note_points(transaction, before=before, after=after, import_id=import_id)
     await save_members(transaction.session, after)
     return EarnedOrders(orders=orders, refusals=refusals)
@@ -71,7 +68,7 @@ def _as_earned(owned: OwnedLine[OrderLine], member: LockedMember) -> NewOrder:
 
 
 def _credit(transaction: Transaction, member: LockedMember, order: NewOrder) -> LockedMember:
-    """The member with the order's growth, and its points, pending until the hold is over."""
+    """The member with the order's growth, and its points, as far as the hold goes."""
     line = order.owned.line
     cause = Cause(kind="order", id=line.order_id)
     account = earn_pending(
@@ -85,6 +82,7 @@ def _credit(transaction: Transaction, member: LockedMember, order: NewOrder) -> 
     )
     account = _scheduled(transaction, member, account, line=line, cause=cause)
     standing = _grown(transaction, member, earned=order.earned, line=line)
+    account = release_due(account, stamp=stamp_of(transaction))
     after = member.with_account(account).with_standing(standing)
     note_tier(transaction, before=member, after=after, cause_kind=cause.kind, cause_id=cause.id)
     return after
