@@ -8,6 +8,7 @@ from services.loyalty.operations.imports import Batch, Taken, count_batch
 from services.loyalty.operations.imports_earning import earn_orders
 from services.loyalty.operations.imports_members import find_owners
 from services.loyalty.operations.imports_refunds import apply_waiting_refunds
+from services.loyalty.store.imports import plan_afresh
 from services.loyalty.store.imports_orders import add_orders, hold_orders, known_orders
 from services.loyalty.store.tables import Import
 from services.loyalty.store.vault import Vault
@@ -20,11 +21,12 @@ async def take_orders(
 ) -> Import:
     """Take some lines: orders that are not on record yet, with members enrolled on the fly.
 
-    Fourteen round trips at most, whatever the number of lines, with the transaction's own three,
+    Fifteen round trips at most, whatever the number of lines, with the transaction's own three,
     and four more when the orders earn; more only for orders whose refunds came before them.
     Raises ImportSuperseded and OwnersMoved.
     """
     session = transaction.session
+    await plan_afresh(session)
     order_ids = [line.order_id for line in batch.lines]
     await hold_orders(session, order_ids=order_ids)
     owners = await find_owners(transaction, lines=batch.lines, upload=upload, vault=vault)

@@ -12,6 +12,7 @@ from services.loyalty.operations.imports_members import find_owners, lock_owners
 from services.loyalty.operations.points import stamp_of
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
+from services.loyalty.store.imports import plan_afresh
 from services.loyalty.store.imports_points import add_movements, known_movements
 from services.loyalty.store.tables import Import
 from services.loyalty.store.vault import Vault
@@ -33,10 +34,11 @@ async def take_points(
 ) -> Import:
     """Take some lines: movements that are not on record yet, with members enrolled on the fly.
 
-    Fifteen round trips at most, whatever the number of lines and members, with the transaction's
+    Sixteen round trips at most, whatever the number of lines and members, with the transaction's
     own three. Raises ImportSuperseded and OwnersMoved.
     """
     session = transaction.session
+    await plan_afresh(session)
     owners = await find_owners(transaction, lines=batch.lines, upload=upload, vault=vault)
     # Everything that takes time comes before the locks: members wait for this batch from here on.
     before = await lock_owners(transaction, member_ids=[one.member_id for one in owners.owned])

@@ -57,7 +57,17 @@ _ABANDON: Final = text(
     )
     """
 )
+_PLAN_AFRESH: Final = text("set local plan_cache_mode = force_custom_plan")
 _FORGET: Final = text("delete from import_refusals where import_id = :import_id")
+
+
+async def plan_afresh(session: AsyncSession) -> None:
+    """Let the statements of this transaction be planned for the tables as they are now.
+
+    An import fills tables that were empty when it began. A plan kept from then scans them all for
+    each of five hundred members, while their accounts are locked.
+    """
+    await execute(session, _PLAN_AFRESH)
 
 
 async def find_import(session: AsyncSession, *, import_id: str, kind: ImportKind) -> Import | None:

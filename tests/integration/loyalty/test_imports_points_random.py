@@ -1,4 +1,4 @@
-"""Random files with duplicates, sent in pieces, out of order and again: as a plain sum would say."""
+"""Random files with duplicates, sent in pieces, shuffled and again: as a plain sum would say."""
 
 import random
 from collections import defaultdict

@@ -23,7 +23,7 @@ from tests.integration.loyalty.imports_points_world import (
     past,
     refusals,
 )
-from tests.integration.loyalty.imports_world import ndjson, pieces, states, upload
+from tests.integration.loyalty.imports_world import ndjson, pieces
 from tests.integration.loyalty.people import everything, points_of
 from tests.integration.loyalty.racing import ACCOUNTS, race
 from tests.integration.loyalty.vouchers_world import insist
@@ -169,13 +169,15 @@ async def test_whoever_redeems_during_an_import_spends_what_is_there_and_no_more
         reply = await insist(loyalty, "redeem_points", member_id=member_id, json=given)
         return 60 if reply.status_code == 201 else 0
 
-    calls = [spend(one) for one in members * 2]
-    *spent, reply = await race(
-        loyalty, *calls, upload(loyalty, ndjson(lines), operation="import_points"),
-        at=ACCOUNTS, meeting=5,
-    )  # fmt: skip
+    async def bring_in() -> int:
+        endings.append(await imported(loyalty, lines))
+        return 0
 
-    ended = states(reply)[-1]
+    endings: list[dict[str, Any]] = []
+    calls = [spend(one) for one in members * 2]
+    spent = await race(loyalty, *calls, bring_in(), at=ACCOUNTS, meeting=5)
+
+    (ended,) = endings
     assert ended["movements"] + ended["refused"] == 24
     codes = {code for _, code, _ in await refusals(loyalty, ended["id"])}
     assert codes == {"insufficient_points"}
