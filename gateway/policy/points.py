@@ -1,13 +1,14 @@
-"""Points: balances, statement, spending, holds, transfers, adjustments."""
+"""Points: balances, statement, spending, holds, transfers, adjustments, points in bulk."""
 
-from gateway.policy.rows import Operation, Row, operations
+from gateway.policy.rows import UPLOAD_BYTES, Operation, Row, operations
 
 
 def point_rows() -> list[Operation]:
-    """Points: balances, statement, spending, holds, transfers, adjustments."""
+    """Points: balances, statement, spending, holds, transfers, adjustments, points in bulk."""
     member = "/v1/members/{member_id}"
     redemption = "/v1/points/redemptions/{redemption_id}"
     adjustment = "/v1/points/adjustments/{adjustment_id}"
+    imported = "/v1/points/imports/{import_id}"
     rows: list[Row] = [
         ("show_points", "GET", f"{member}/points", "points:read", False),
         ("list_point_entries", "GET", f"{member}/points/entries", "points:read", False),
@@ -23,5 +24,18 @@ def point_rows() -> list[Operation]:
         ("list_adjustments", "GET", "/v1/points/adjustments", "points:manage", False),
         ("show_adjustment", "GET", adjustment, "points:manage", False),
         ("decide_adjustment", "POST", f"{adjustment}/decision", "points:manage", True),
+        ("show_points_import", "GET", imported, "points:import", False),
+        ("list_points_import_refusals", "GET", f"{imported}/refusals", "points:import", False),
     ]
-    return operations("loyalty", rows)
+    upload = Operation(
+        id="import_points",
+        method="POST",
+        path="/v1/points/imports",
+        service="loyalty",
+        scope="points:import",
+        body_bytes=UPLOAD_BYTES,
+        media_types=("application/x-ndjson", "text/csv"),
+        keyed=True,
+        streamed=True,
+    )
+    return [*operations("loyalty", rows), upload]

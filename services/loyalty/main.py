@@ -14,6 +14,7 @@ from services.loyalty.api import (
     export,
     holds,
     imports,
+    imports_points,
     lots,
     lots_changes,
     members,
@@ -51,6 +52,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             clock=clock,
             routers=[
                 imports.router,
+                imports_points.router,
                 members.router,
                 members.internal_router,
                 orders.hot_router,

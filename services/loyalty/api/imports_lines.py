@@ -1,23 +1,23 @@
-"""Reading the lines of an order history, NDJSON or CSV, as strictly as the API reads an order."""
+"""Reading the lines of a file, NDJSON or CSV, as strictly as the API reads a request."""
 
 import csv
 import re
-from typing import Annotated, Any, Final, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Generic, Protocol
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from services.loyalty.domain.imports import ImportedLine, LineRefusal
+from services.loyalty.domain.imports import Line, Line_co, LineRefusal
 from services.loyalty.domain.imports_lines import RawLine
 from services.loyalty.domain.members import GivenIdentity, IdentityKind, normalise_identity
-from shared.http.fields import ExternalId, Fen, MemberId, Moment, RequestModel
+from shared.http.fields import MemberId, RequestModel
 from shared.kernel.errors import InvalidField
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 
-_REQUIRED: Final = frozenset({"order_id", "paid_fen", "paid_at"})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-_INTEGERS: Final = ("paid_fen", "refunded_fen")
 #: Faults that have a name of their own; any other makes a value invalid.
 _NAMED_FAULTS: Final = frozenset({"missing", "extra_forbidden"})
 
@@ -30,27 +30,35 @@ class FileRefused(Exception):
         self.code = code
 
 
-class LineFields(RequestModel):
-    """One line of a history, as it is written."""
+class MemberFields(RequestModel):
+    """Whose a line is, as it is written."""
 
-    order_id: ExternalId
     member_id: MemberId | None = None
     identity_kind: IdentityKind = "external"
     identity_value: Annotated[str | None, Field(min_length=1, max_length=128)] = None
     app_id: Annotated[str | None, Field(min_length=1, max_length=64)] = None
-    paid_fen: Fen
-    refunded_fen: Fen = 0
-    paid_at: Moment
 
 
-_fields = TypeAdapter(LineFields)
+@dataclass(frozen=True, kw_only=True)
+class LineFormat(Generic[Line]):
+    """What the lines of a file are made of."""
+
+    fields: type[MemberFields]
+    #: The columns without which no line of a CSV file can be taken.
+    required: frozenset[str]
+    #: The columns of a CSV file that hold whole numbers.
+    integers: tuple[str, ...]
+    #: A line, by number, fields and identity; or its refusal for what no field says alone.
+    line_of: Callable[[int, Any, GivenIdentity | None], Line | LineRefusal]
+    #: What a line calls the thing that it tells of.
+    reference_of: Callable[[Any], str]
 
 
-class LineReader(Protocol):
+class LineReader(Protocol[Line_co]):
     """Reads the lines of one file, in order."""
 
-    def read(self, raw: RawLine) -> ImportedLine | LineRefusal | None:
-        """An order, the line's refusal, or None for a line that is no order: CSV's first.
+    def read(self, raw: RawLine) -> Line_co | LineRefusal | None:
+        """A line, its refusal, or None for a line that tells of nothing: CSV's first.
 
         Raises FileRefused.
         """
@@ -61,36 +69,42 @@ class LineReader(Protocol):
         ...
 
 
-class NdjsonReader:
+class NdjsonReader(Generic[Line]):
     """A JSON object on each line."""
 
-    def read(self, raw: RawLine) -> ImportedLine | LineRefusal | None:
+    def __init__(self, given: LineFormat[Line]) -> None:
+        self._format = given
+        self._fields = TypeAdapter(given.fields)
+
+    def read(self, raw: RawLine) -> Line | LineRefusal | None:
         """See LineReader."""
         if raw.content is None:
             return LineRefusal(line=raw.number, code="line_too_long")
         if not _is_utf8(raw.content):
             return LineRefusal(line=raw.number, code="not_utf8")
         try:
-            fields = _fields.validate_json(raw.content)
+            fields = self._fields.validate_json(raw.content)
         except ValidationError as error:
-            return _fault(raw, error)
-        return _line(raw, fields)
+            return _fault(raw, error, self._format)
+        return _line(raw, fields, self._format)
 
     def end(self) -> None:
-        """An empty file is a history without orders."""
+        """An empty file is a history without lines."""
 
 
-class CsvReader:
+class CsvReader(Generic[Line]):
     """Values separated by commas; the first line names the columns. A record is one line."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: LineFormat[Line]) -> None:
+        self._format = given
+        self._fields = TypeAdapter(given.fields)
         self._columns: list[str] | None = None
 
-    def read(self, raw: RawLine) -> ImportedLine | LineRefusal | None:
+    def read(self, raw: RawLine) -> Line | LineRefusal | None:
         """See LineReader. An empty value is none."""
         cells = _cells(raw)
         if self._columns is None:
-            self._columns = _header(cells)
+            self._columns = _header(cells, self._format)
             return None
         if isinstance(cells, str):
             return LineRefusal(line=raw.number, code=cells)
@@ -99,14 +113,14 @@ class CsvReader:
         given: dict[str, Any] = {
             name: cell for name, cell in zip(self._columns, cells, strict=True) if cell != ""
         }
-        for name in _INTEGERS:
+        for name in self._format.integers:
             if name in given and _INTEGER.fullmatch(given[name]):
                 given[name] = int(given[name])
         try:
-            fields = _fields.validate_python(given)
+            fields = self._fields.validate_python(given)
         except ValidationError as error:
-            return _fault(raw, error)
-        return _line(raw, fields)
+            return _fault(raw, error, self._format)
+        return _line(raw, fields, self._format)
 
     def end(self) -> None:
         """Raise FileRefused for a file without a first line."""
@@ -114,18 +128,19 @@ class CsvReader:
             raise FileRefused("csv_header_missing")
 
 
-def reader_of(media_type: str) -> LineReader:
-    """What reads a file of this type."""
-    return CsvReader() if media_type == CSV else NdjsonReader()
+def reader_of(media_type: str, given: LineFormat[Line]) -> LineReader[Line]:
+    """What reads a file of this type and format."""
+    return CsvReader(given) if media_type == CSV else NdjsonReader(given)
 
 
-def _header(cells: list[str] | str) -> list[str]:
+def _header(cells: list[str] | str, given: LineFormat[Line]) -> list[str]:
     if isinstance(cells, str):
         raise FileRefused("csv_header_invalid")
     columns = [cell.strip() for cell in cells]
-    known = set(columns) <= LineFields.model_fields.keys()
+    known = set(columns) <= given.fields.model_fields.keys()
     owned = "member_id" in columns or "identity_value" in columns
-    if not known or not owned or len(set(columns)) < len(columns) or not set(columns) >= _REQUIRED:
+    complete = set(columns) >= given.required
+    if not known or not owned or len(set(columns)) < len(columns) or not complete:
         raise FileRefused("csv_header_invalid")
     return columns
 
@@ -143,33 +158,24 @@ def _cells(raw: RawLine) -> list[str] | str:
     return cells
 
 
-def _line(raw: RawLine, fields: LineFields) -> ImportedLine | LineRefusal:
+def _line(raw: RawLine, fields: MemberFields, given: LineFormat[Line]) -> Line | LineRefusal:
     def refusal(code: str, pointer: str) -> LineRefusal:
-        return LineRefusal(line=raw.number, code=code, pointer=pointer, order_id=fields.order_id)
+        reference = given.reference_of(fields)
+        return LineRefusal(line=raw.number, code=code, pointer=pointer, reference=reference)
 
     if fields.member_id is None and fields.identity_value is None:
         return refusal("member_missing", "/identity_value")
     if fields.member_id is not None and fields.identity_value is not None:
         return refusal("member_ambiguous", "/member_id")
-    if fields.refunded_fen > fields.paid_fen:
-        return refusal("refunded_above_paid", "/refunded_fen")
     try:
         identity = _identity(fields)
     except InvalidField as invalid:
         about_app = invalid.pointer.endswith("/app_id")
         return refusal(invalid.reason, "/app_id" if about_app else "/identity_value")
-    return ImportedLine(
-        line=raw.number,
-        order_id=fields.order_id,
-        member_id=fields.member_id,
-        identity=identity,
-        paid_fen=fields.paid_fen,
-        refunded_fen=fields.refunded_fen,
-        paid_at=fields.paid_at,
-    )
+    return given.line_of(raw.number, fields, identity)
 
 
-def _identity(fields: LineFields) -> GivenIdentity | None:
+def _identity(fields: MemberFields) -> GivenIdentity | None:
     if fields.identity_value is None:
         return None
     return normalise_identity(
@@ -180,14 +186,14 @@ def _identity(fields: LineFields) -> GivenIdentity | None:
     )
 
 
-def _fault(raw: RawLine, error: ValidationError) -> LineRefusal:
+def _fault(raw: RawLine, error: ValidationError, given: LineFormat[Line]) -> LineRefusal:
     """The first fault of a line. Nothing of what was given goes into it."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     name = first["loc"][0] if first["loc"] else None
     if name is None:
         return LineRefusal(line=raw.number, code="malformed_line")
     code = first["type"] if first["type"] in _NAMED_FAULTS else "invalid"
-    known = name in LineFields.model_fields
+    known = name in given.fields.model_fields
     return LineRefusal(line=raw.number, code=code, pointer=f"/{name}" if known else None)
 
 

@@ -2,28 +2,28 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from typing import Generic
 
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
 from services.loyalty.api.imports_lines import NDJSON
 from services.loyalty.api.imports_upload import Upload
-from services.loyalty.domain.imports import ImportState
+from services.loyalty.domain.imports import ImportState, Line
 from services.loyalty.operations.imports import OpenImport
-from services.loyalty.store.tables import OrderImport
+from services.loyalty.store.tables import Import
 from shared.http.fields import ReplyModel
 
 
 class ImportReply(ReplyModel):
-    """An import and how far it is. `error` says, as a code, why it failed."""
+    """What all imports tell of themselves. `error` says, as a code, why it failed."""
 
     id: str
     state: ImportState
     lines: int
-    orders: int
-    #: Orders that were on record already, with the same facts.
+    #: Lines whose order or movement was on record already, with the same facts.
     repeated: int
     refused: int
     #: Members who were enrolled on the fly.
@@ -33,20 +33,25 @@ class ImportReply(ReplyModel):
     finished_at: datetime | None
 
 
-class UploadReply(Response):
+#: An import as callers of its kind see it.
+Show = Callable[[Import], ImportReply]
+
+
+class UploadReply(Response, Generic[Line]):
     """A reply that is written while the request is still being read."""
 
     media_type = NDJSON
 
-    def __init__(self, *, upload: Upload, opened: OpenImport) -> None:
+    def __init__(self, *, upload: Upload[Line], opened: OpenImport, show: Show) -> None:
         super().__init__(status_code=201)
         del self.headers["content-length"]
         self._upload = upload
         self._opened = opened
+        self._show = show
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer at once, then take the file, telling how far it is as it goes."""
-        progress = _Progress(send, headers=self.raw_headers)
+        progress = _Progress(send, headers=self.raw_headers, show=self._show)
 
         async def pieces() -> AsyncIterator[bytes]:
             # The file's first piece is waited for before anything is sent: a client that waits
@@ -69,13 +74,14 @@ class _Progress:
     would stop the reading of what they send.
     """
 
-    def __init__(self, send: Send, *, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, send: Send, *, headers: list[tuple[bytes, bytes]], show: Show) -> None:
         self.begun = False
         self._send = send
         self._headers = headers
+        self._show = show
         self._sending: asyncio.Task[None] | None = None
 
-    async def begin(self, row: OrderImport) -> None:
+    async def begin(self, row: Import) -> None:
         """Send the head of the reply and the first line."""
         self.begun = True
         with contextlib.suppress(OSError):
@@ -84,23 +90,18 @@ class _Progress:
             )
         self.tell(row)
 
-    def tell(self, row: OrderImport) -> None:
+    def tell(self, row: Import) -> None:
         """Send a line, unless the one before is still on its way."""
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._line(row, last=False))
 
-    async def end(self, row: OrderImport) -> None:
+    async def end(self, row: Import) -> None:
         """Send the last line."""
         if self._sending is not None:
             await self._sending
         await self._line(row, last=True)
 
-    async def _line(self, row: OrderImport, *, last: bool) -> None:
-        line = import_reply(row).model_dump_json().encode() + b"\n"
+    async def _line(self, row: Import, *, last: bool) -> None:
+        line = self._show(row).model_dump_json().encode() + b"\n"
         with contextlib.suppress(OSError):
             await self._send({"type": "http.response.body", "body": line, "more_body": not last})
-
-
-def import_reply(row: OrderImport) -> ImportReply:
-    """An import as callers see it."""
-    return ImportReply.model_validate(row, from_attributes=True)

@@ -3,23 +3,22 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 from starlette.requests import ClientDisconnect
 
 from services.loyalty.api.imports_lines import FileRefused, LineReader
-from services.loyalty.domain.imports import BATCH_LINES, ImportedLine, LineRefusal
+from services.loyalty.domain.imports import BATCH_LINES, Line, LineRefusal
 from services.loyalty.domain.imports_lines import LineSplitter, RawLine
 from services.loyalty.operations.imports import (
     Batch,
     ImportSuperseded,
     OpenImport,
     finish_import,
-    take_batch,
 )
-from services.loyalty.store.tables import OrderImport
-from services.loyalty.store.vault import Vault
+from services.loyalty.operations.imports_members import OwnersMoved
+from services.loyalty.store.tables import Import
 from shared.db import Database, Transaction, is_transient
 
 _log = structlog.get_logger()
@@ -34,33 +33,35 @@ _STORE_EVERY_S: Final = 5.0
 _PATIENCE_S: Final = (0.1, 0.5, 2.0, 5.0, 10.0)
 
 Result = TypeVar("Result")
-Report = Callable[[OrderImport], None]
+Report = Callable[[Import], None]
+#: Stores a batch of an import, in a transaction, and says how far the import is then.
+Take = Callable[[Transaction, Import, Batch[Line]], Awaitable[Import]]
 
 
-class Upload:
+class Upload(Generic[Line]):
     """Takes one file into one import."""
 
     def __init__(
         self,
         *,
         database: Database,
-        vault: Vault,
         opened: OpenImport,
-        reader: LineReader,
+        reader: LineReader[Line],
+        take: Take[Line],
         silence_s: float = SILENCE_S,
     ) -> None:
         self._database = database
-        self._vault = vault
         self._row = opened.row
         self._attempt = opened.row.attempt
         self._reader = reader
+        self._take = take
         self._splitter = LineSplitter()
         self._silence_s = silence_s
-        self._lines: list[ImportedLine] = []
+        self._lines: list[Line] = []
         self._refusals: list[LineRefusal] = []
         self._digest = hashlib.sha256()
 
-    async def take(self, pieces: AsyncIterator[bytes], *, report: Report) -> OrderImport:
+    async def take(self, pieces: AsyncIterator[bytes], *, report: Report) -> Import:
         """Read the file to its end and say how the import ended; nothing is raised.
 
         Whatever stops it, the lines stored so far stay, and the import says why it failed.
@@ -105,23 +106,17 @@ class Upload:
             if len(self._lines) + len(self._refusals) >= BATCH_LINES:
                 yield
 
-    async def _store(self) -> OrderImport:
+    async def _store(self) -> Import:
         batch = Batch(lines=self._lines, refusals=self._refusals)
         self._lines, self._refusals = [], []
 
-        def store(transaction: Transaction) -> Awaitable[OrderImport]:
-            return take_batch(
-                transaction,
-                import_id=self._row.id,
-                attempt=self._attempt,
-                batch=batch,
-                vault=self._vault,
-            )
+        def store(transaction: Transaction) -> Awaitable[Import]:
+            return self._take(transaction, self._row, batch)
 
         self._row = await _patiently(lambda: self._database.run(store, actor=self._row.actor))
         return self._row
 
-    async def _finish(self, *, error: str | None, body_hash: bytes | None) -> OrderImport:
+    async def _finish(self, *, error: str | None, body_hash: bytes | None) -> Import:
         try:
             return await self._database.run(
                 lambda transaction: finish_import(
@@ -138,11 +133,11 @@ class Upload:
         except Exception as failure:
             # The database is away: the job that finds silent imports will mark it as failed.
             code = _code_of(failure)
-            return OrderImport(**{**self._row.model_dump(), "state": "failed", "error": code})
+            return Import(**{**self._row.model_dump(), "state": "failed", "error": code})
 
-    def _superseded(self) -> OrderImport:
+    def _superseded(self) -> Import:
         facts = {**self._row.model_dump(), "state": "failed", "error": "upload_superseded"}
-        return OrderImport(**facts)
+        return Import(**facts)
 
 
 async def _patiently(work: Callable[[], Awaitable[Result]]) -> Result:
@@ -151,7 +146,7 @@ async def _patiently(work: Callable[[], Awaitable[Result]]) -> Result:
         try:
             return await work()
         except Exception as failure:
-            if not is_transient(failure):
+            if not is_transient(failure) and not isinstance(failure, OwnersMoved):
                 raise
         await asyncio.sleep(wait_s)
     return await work()
@@ -176,7 +171,7 @@ def _code_of(failure: Exception) -> str:
         return "upload_broken"
     if isinstance(failure, TimeoutError):
         return "upload_stalled"
-    if is_transient(failure):
+    if is_transient(failure) or isinstance(failure, OwnersMoved):
         _log.warning("import interrupted", error=type(failure).__name__)
         return "service_interrupted"
     _log.error("import failed", exc_info=failure)

@@ -1,38 +1,35 @@
-"""Imports of order history: a line's facts, what is refused about it, and how far an import is."""
+"""Imports in bulk: what every line has in common, what is refused, how far an import is."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Literal
+from datetime import datetime, timedelta
+from typing import Final, Generic, Literal, TypeVar
 
-from services.loyalty.domain.facts import facts_hash
 from services.loyalty.domain.members import GivenIdentity
 
+ImportKind = Literal["orders", "points"]
 ImportState = Literal["receiving", "done", "failed"]
-Verdict = Literal["repeated", "recorded_differently"]
 
 #: So many lines are stored in one transaction, and told in one event: half a megabyte at most.
 BATCH_LINES: Final = 500
 #: So many refused lines are kept for reading; all are counted.
 KEPT_REFUSALS: Final = 10_000
+#: Points of a past that is imported are good for so long at least: nothing lapses unannounced.
+LEAST_LEFT: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportedLine:
-    """One order of a history. Its member is named by id, or by an identity, never by both."""
+class MemberLine:
+    """A line of a file. Its member is named by id, or by an identity, never by both."""
 
     line: int
-    order_id: str
+    #: What the line tells of, as its owner calls it: an order's id, or a movement's reference.
+    reference: str
     member_id: str | None
     identity: GivenIdentity | None
-    paid_fen: int
-    refunded_fen: int
-    paid_at: datetime
 
-    def facts_hash(self) -> bytes:
-        """What tells two reports of the same order id apart, beside whose order it is."""
-        return facts_hash(
-            ["import", self.order_id, self.paid_fen, self.refunded_fen, self.paid_at.isoformat()]
-        )
+
+Line = TypeVar("Line", bound=MemberLine)
+Line_co = TypeVar("Line_co", bound=MemberLine, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,27 +39,15 @@ class LineRefusal:
     line: int
     code: str
     pointer: str | None = None
-    order_id: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnedLine:
+class OwnedLine(Generic[Line]):
     """A line whose member is known."""
 
-    line: ImportedLine
+    line: Line
     member_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownOrder:
-    """What is on record under an order id."""
-
-    order_id: str
-    member_id: str
-    paid_fen: int
-    paid_at: datetime
-    facts_hash: bytes
-    imported: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,41 +55,17 @@ class Tally:
     """What became of some lines."""
 
     lines: int = 0
-    orders: int = 0
+    taken: int = 0
     repeated: int = 0
     refused: int = 0
     members: int = 0
 
 
-def verdict(owned: OwnedLine, *, known: KnownOrder) -> Verdict:
-    """Whether a line tells of a known order what is on record.
-
-    An order that was reported one by one knows its refunds better than a history does, so only
-    what was paid, when and by whom is compared with it.
-    """
-    line = owned.line
-    same = (owned.member_id, line.paid_fen, line.paid_at) == (
-        known.member_id,
-        known.paid_fen,
-        known.paid_at,
-    )
-    if known.imported:
-        same = same and line.facts_hash() == known.facts_hash
-    return "repeated" if same else "recorded_differently"
-
-
-def as_known(owned: OwnedLine) -> KnownOrder:
-    """A line as the record it becomes."""
-    return KnownOrder(
-        order_id=owned.line.order_id,
-        member_id=owned.member_id,
-        paid_fen=owned.line.paid_fen,
-        paid_at=owned.line.paid_at,
-        facts_hash=owned.line.facts_hash(),
-        imported=True,
-    )
-
-
-def refused(line: ImportedLine, code: str, *, pointer: str | None = None) -> LineRefusal:
+def refused(line: MemberLine, code: str, *, pointer: str | None = None) -> LineRefusal:
     """A well-formed line's refusal."""
-    return LineRefusal(line=line.line, code=code, pointer=pointer, order_id=line.order_id)
+    return LineRefusal(line=line.line, code=code, pointer=pointer, reference=line.reference)
+
+
+def lasting(expires_at: datetime | None, *, now: datetime) -> datetime | None:
+    """When points of an imported past lapse: as they would, but not before LEAST_LEFT is over."""
+    return None if expires_at is None else max(expires_at, now + LEAST_LEFT)

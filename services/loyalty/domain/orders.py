@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from services.loyalty.domain.facts import facts_hash
+from services.loyalty.domain.imports import lasting
 from services.loyalty.domain.programme import (
     Programme,
     earned_growth,
@@ -113,10 +114,14 @@ class Order:
 
     @property
     def expires_at(self) -> datetime | None:
-        """When its points lapse; None until it is known when they become available, or never."""
+        """When its points lapse; None until it is known when they become available, or never.
+
+        An imported order may be so old that they would have: they are given some time yet.
+        """
         if self.available_at is None:
             return None
-        return expires_at(self.programme.expiry, available_at=self.available_at)
+        by_rule = expires_at(self.programme.expiry, available_at=self.available_at)
+        return by_rule if self.import_id is None else lasting(by_rule, now=self.recorded_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,17 +147,35 @@ def earning(order: Order, *, kept_fen: int) -> Earning:
     """
     if order.import_id is not None and not order.earned_points and not order.growth:
         return Earning(points=0, growth=0)
+    return earning_under(
+        order.programme,
+        multiplier_percent=order.multiplier_percent,
+        paid_fen=order.paid_fen,
+        discount_fen=order.discount_fen,
+        kept_fen=kept_fen,
+    )
+
+
+def earning_under(
+    programme: Programme,
+    *,
+    multiplier_percent: int,
+    paid_fen: int,
+    discount_fen: int,
+    kept_fen: int,
+) -> Earning:
+    """What an order earns under some rules and a tier's multiplier when so much of it is kept."""
     basis_fen = kept_fen
-    if order.programme.orders.earn_on == "gross":
-        gross_fen = order.paid_fen + order.discount_fen
-        basis_fen = gross_fen * kept_fen // order.paid_fen if order.paid_fen else gross_fen
+    if programme.orders.earn_on == "gross":
+        gross_fen = paid_fen + discount_fen
+        basis_fen = gross_fen * kept_fen // paid_fen if paid_fen else gross_fen
     return Earning(
         points=earned_points(
             paid_fen=basis_fen,
-            points_per_yuan=order.programme.points_per_yuan,
-            multiplier_percent=order.multiplier_percent,
+            points_per_yuan=programme.points_per_yuan,
+            multiplier_percent=multiplier_percent,
         ),
-        growth=earned_growth(paid_fen=kept_fen, growth_per_yuan=order.programme.growth_per_yuan),
+        growth=earned_growth(paid_fen=kept_fen, growth_per_yuan=programme.growth_per_yuan),
     )
 
 

@@ -1,11 +1,14 @@
-"""Whose orders an imported history tells of; newcomers are enrolled on the fly."""
+"""Whose lines an import holds: members found, newcomers enrolled, accounts locked, totals told."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic
 
-from services.loyalty.domain.imports import ImportedLine, LineRefusal, OwnedLine, refused
+from services.loyalty.domain.imports import Line, LineRefusal, MemberLine, OwnedLine, refused
 from services.loyalty.domain.members import GivenIdentity
 from services.loyalty.domain.tiers import first_standing
+from services.loyalty.operations.points import settle
+from services.loyalty.store.accounts import LockedMember, lock_members
 from services.loyalty.store.erasure import erased_before
 from services.loyalty.store.imports_members import (
     FoundMember,
@@ -15,35 +18,39 @@ from services.loyalty.store.imports_members import (
 )
 from services.loyalty.store.programme import current_programme
 from services.loyalty.store.rewards import states_of_members
+from services.loyalty.store.tables import Import
 from services.loyalty.store.vault import Vault
-from shared.contracts.loyalty import MembersImported
+from shared.contracts.loyalty import ImportedPoints, MembersImported, PointsImported
 from shared.db import Transaction
 
 
+class OwnersMoved(Exception):
+    """A member was merged or erased between being found and being locked: try the batch again."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Owners:
+class Owners(Generic[Line]):
     """Lines with their members, those that have none, and how many members are new."""
 
-    owned: Sequence[OwnedLine]
+    owned: Sequence[OwnedLine[Line]]
     refusals: Sequence[LineRefusal]
     enrolled: int
 
 
 async def find_owners(
-    transaction: Transaction, *, lines: Sequence[ImportedLine], import_id: str, vault: Vault
-) -> Owners:
-    """Find each line's member, by id or identity; enrol whoever an unknown identity belongs to.
+    transaction: Transaction, *, lines: Sequence[Line], upload: Import, vault: Vault
+) -> Owners[Line]:
+    """Find each line's member, by id or identity; enrol whoever an unknown identity belongs to,
+    if the import asks for it.
 
-    A merged member's orders go to the one who lives on; an erased member's are refused.
+    A merged member's lines go to the one who lives on; an erased member's are refused.
     """
     by_id = await _by_id(transaction, lines)
     identities = sorted(
         {line.identity for line in lines if line.identity is not None},
         key=lambda one: (one.kind, one.app_id, one.value),
     )
-    by_identity, enrolled = await _by_identity(
-        transaction, identities, import_id=import_id, vault=vault
-    )
+    by_identity, enrolled = await _by_identity(transaction, identities, upload=upload, vault=vault)
     going_on = {one.id for one in [*by_id.values(), *by_identity.values()] if one.id}
     held = await _held(transaction, sorted(going_on))
     owned, refusals = [], []
@@ -60,8 +67,47 @@ async def find_owners(
     return Owners(owned=owned, refusals=refusals, enrolled=enrolled)
 
 
+async def lock_owners(
+    transaction: Transaction, *, member_ids: Sequence[str]
+) -> Mapping[str, LockedMember]:
+    """Lock the accounts of members who were found, in two statements, and bring them up to now.
+
+    Raises OwnersMoved.
+    """
+    wanted = sorted(set(member_ids))
+    if not wanted:
+        return {}
+    locked = await lock_members(
+        transaction.session, member_ids=wanted, now=transaction.now, lots="open"
+    )
+    if len(locked) < len(wanted) or any(one.state != "active" for one in locked.values()):
+        raise OwnersMoved
+    return {member_id: settle(transaction, one) for member_id, one in locked.items()}
+
+
+def note_points(
+    transaction: Transaction,
+    *,
+    before: Mapping[str, LockedMember],
+    after: Sequence[LockedMember],
+    import_id: str,
+) -> None:
+    """Tell by how much a batch changed what each member can count on, in one event."""
+    changes = [
+        ImportedPoints(
+            member_id=one.id,
+            points=one.account.balances.total - before[one.id].account.balances.total,
+        )
+        for one in after
+        if one.account.seq > before[one.id].account.seq
+    ]
+    if changes:
+        event = PointsImported(import_id=import_id, members=changes, imported_at=transaction.now)
+        transaction.record(event, subject=import_id)
+
+
 async def _by_id(
-    transaction: Transaction, lines: Sequence[ImportedLine]
+    transaction: Transaction, lines: Sequence[MemberLine]
 ) -> Mapping[str, FoundMember]:
     wanted = sorted({line.member_id for line in lines if line.member_id is not None})
     return await members_by_id(transaction.session, wanted) if wanted else {}
@@ -81,7 +127,7 @@ async def _by_identity(
     transaction: Transaction,
     identities: Sequence[GivenIdentity],
     *,
-    import_id: str,
+    upload: Import,
     vault: Vault,
 ) -> tuple[Mapping[GivenIdentity, FoundMember], int]:
     """The members of these identities, and how many of them are new.
@@ -97,26 +143,26 @@ async def _by_identity(
     # Who was erased is not brought back by their history.
     found |= {one: FoundMember(id="", state="erased") for one in erased}
     missing = [one for one in missing if one not in erased]
-    if not missing:
+    if not missing or not upload.enrol:
         return found, 0
     programme = await current_programme(session, now=transaction.now)
     new = await add_members(
         session,
         missing,
         vault=vault,
-        import_id=import_id,
+        import_id=upload.id,
         standing=first_standing(programme, now=transaction.now),
         now=transaction.now,
     )
     if new:
-        event = MembersImported(import_id=import_id, member_ids=new, imported_at=transaction.now)
-        transaction.record(event, subject=import_id)
+        event = MembersImported(import_id=upload.id, member_ids=new, imported_at=transaction.now)
+        transaction.record(event, subject=upload.id)
     found |= await members_by_identity(session, missing, vault=vault)
     return found, len(new)
 
 
 def _found(
-    line: ImportedLine,
+    line: MemberLine,
     *,
     by_id: Mapping[str, FoundMember],
     by_identity: Mapping[GivenIdentity, FoundMember],

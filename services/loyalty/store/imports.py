@@ -1,4 +1,4 @@
-"""Imports of order history: how far each has come, and its refused lines."""
+"""Imports in bulk: how far each has come, and its refused lines."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,28 +11,29 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.imports import (
     KEPT_REFUSALS,
+    ImportKind,
     LineRefusal,
     Tally,
 )
-from services.loyalty.store.tables import OrderImport, OrderImportRefusal
+from services.loyalty.store.tables import Import, ImportRefusal
 from shared.sql import execute
 
 _REFUSE: Final = text(
     """
-    insert into order_import_refusals (import_id, line, order_id, code, pointer)
-    select :import_id, line, order_id, code, pointer
+    insert into import_refusals (import_id, line, reference, code, pointer)
+    select :import_id, line, reference, code, pointer
     from unnest(
-      cast(:lines as int[]), cast(:order_ids as text[]), cast(:codes as text[]),
+      cast(:lines as int[]), cast(:references as text[]), cast(:codes as text[]),
       cast(:pointers as text[])
-    ) as given(line, order_id, code, pointer)
+    ) as given(line, reference, code, pointer)
     limit greatest(0, :kept - (
-      select count(*) from order_import_refusals where import_id = :import_id
+      select count(*) from import_refusals where import_id = :import_id
     ))
     """
 )
 _ADVANCE: Final = text(
     """
-    update order_imports set lines = lines + :lines, orders = orders + :orders,
+    update imports set lines = lines + :lines, taken = taken + :taken,
       repeated = repeated + :repeated, refused = refused + :refused, members = members + :members,
       touched_at = :now
     where id = :import_id and attempt = :attempt and state = 'receiving'
@@ -41,7 +42,7 @@ _ADVANCE: Final = text(
 )
 _FINISH: Final = text(
     """
-    update order_imports set state = :state, error = :error, body_hash = :body_hash,
+    update imports set state = :state, error = :error, body_hash = :body_hash,
       touched_at = :now, finished_at = :now
     where id = :import_id and attempt = :attempt and state = 'receiving'
     returning *
@@ -49,40 +50,55 @@ _FINISH: Final = text(
 )
 _ABANDON: Final = text(
     """
-    update order_imports set state = 'failed', error = 'upload_broken', finished_at = :now
+    update imports set state = 'failed', error = 'upload_broken', finished_at = :now
     where id in (
-      select id from order_imports where state = 'receiving' and touched_at < :before
+      select id from imports where state = 'receiving' and touched_at < :before
       order by touched_at limit :limit for update skip locked
     )
     """
 )
-_FORGET: Final = text("delete from order_import_refusals where import_id = :import_id")
+_PLAN_AFRESH: Final = text("set local plan_cache_mode = force_custom_plan")
+_FORGET: Final = text("delete from import_refusals where import_id = :import_id")
 
 
-async def find_import(session: AsyncSession, *, import_id: str) -> OrderImport | None:
-    """One import, or None."""
-    return await session.get(OrderImport, import_id)
+async def plan_afresh(session: AsyncSession) -> None:
+    """Let the statements of this transaction be planned for the tables as they are now.
+
+    An import fills tables that were empty when it began. A plan kept from then scans them all for
+    each of five hundred members, while their accounts are locked.
+    """
+    await execute(session, _PLAN_AFRESH)
 
 
-async def claim_import(session: AsyncSession, new: OrderImport) -> tuple[OrderImport, bool]:
-    """The import of this actor and key, locked until commit; the new one if there was none yet."""
+async def find_import(session: AsyncSession, *, import_id: str, kind: ImportKind) -> Import | None:
+    """One import of a kind, or None."""
+    row = await session.get(Import, import_id)
+    return row if row is not None and row.kind == kind else None
+
+
+async def claim_import(session: AsyncSession, new: Import) -> tuple[Import, bool]:
+    """The import of this actor, kind and key, locked until commit; `new` if there was none."""
     added = await execute(
         session,
-        insert(OrderImport)
+        insert(Import)
         .values(**new.model_dump())
-        .on_conflict_do_nothing(index_elements=["actor", "key"])
-        .returning(col(OrderImport.id)),
+        .on_conflict_do_nothing(index_elements=["actor", "kind", "key"])
+        .returning(col(Import.id)),
     )
     fresh = added.one_or_none() is not None
     found = await session.exec(
-        select(OrderImport)
-        .where(col(OrderImport.actor) == new.actor, col(OrderImport.key) == new.key)
+        select(Import)
+        .where(
+            col(Import.actor) == new.actor,
+            col(Import.kind) == new.kind,
+            col(Import.key) == new.key,
+        )
         .with_for_update()
     )
     return found.one(), fresh
 
 
-async def save_import(session: AsyncSession, row: OrderImport) -> None:
+async def save_import(session: AsyncSession, row: Import) -> None:
     """Write an import that was claimed and begun again; its refused lines are forgotten."""
     session.add(row)
     await session.flush()
@@ -91,7 +107,7 @@ async def save_import(session: AsyncSession, row: OrderImport) -> None:
 
 async def advance(
     session: AsyncSession, *, import_id: str, attempt: int, tally: Tally, now: datetime
-) -> OrderImport | None:
+) -> Import | None:
     """Count what became of some lines. None if this upload is not the newest, or was given up."""
     found = await execute(
         session,
@@ -100,7 +116,7 @@ async def advance(
             "import_id": import_id,
             "attempt": attempt,
             "lines": tally.lines,
-            "orders": tally.orders,
+            "taken": tally.taken,
             "repeated": tally.repeated,
             "refused": tally.refused,
             "members": tally.members,
@@ -108,7 +124,7 @@ async def advance(
         },
     )
     row = found.mappings().one_or_none()
-    return None if row is None else OrderImport(**row)
+    return None if row is None else Import(**row)
 
 
 async def finish(
@@ -119,7 +135,7 @@ async def finish(
     error: str | None,
     body_hash: bytes | None,
     now: datetime,
-) -> OrderImport | None:
+) -> Import | None:
     """End an upload, well or with an error. None if it is not the newest, or was given up."""
     found = await execute(
         session,
@@ -134,7 +150,7 @@ async def finish(
         },
     )
     row = found.mappings().one_or_none()
-    return None if row is None else OrderImport(**row)
+    return None if row is None else Import(**row)
 
 
 async def abandon_silent(
@@ -156,7 +172,7 @@ async def keep_refusals(
             "import_id": import_id,
             "kept": KEPT_REFUSALS,
             "lines": [one.line for one in refusals],
-            "order_ids": [one.order_id for one in refusals],
+            "references": [one.reference for one in refusals],
             "codes": [one.code for one in refusals],
             "pointers": [one.pointer for one in refusals],
         },
@@ -165,12 +181,12 @@ async def keep_refusals(
 
 async def list_refusals(
     session: AsyncSession, *, import_id: str, after: int, limit: int
-) -> Sequence[OrderImportRefusal]:
+) -> Sequence[ImportRefusal]:
     """Refused lines of an import, by line number, those after a line."""
     found = await session.exec(
-        select(OrderImportRefusal)
-        .where(col(OrderImportRefusal.import_id) == import_id, col(OrderImportRefusal.line) > after)
-        .order_by(col(OrderImportRefusal.line))
+        select(ImportRefusal)
+        .where(col(ImportRefusal.import_id) == import_id, col(ImportRefusal.line) > after)
+        .order_by(col(ImportRefusal.line))
         .limit(limit)
     )
     return found.all()

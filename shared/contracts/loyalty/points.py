@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import ClassVar, Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from shared.contracts.envelope import EventData
 
 
@@ -116,3 +118,25 @@ class AdjustmentRejected(EventData):
     member_id: str
     adjustment_id: str
     points: int
+
+
+class ImportedPoints(BaseModel):
+    """By how much a batch of an import changed what a member can count on; debt counts against."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    member_id: str
+    points: int
+
+
+class PointsImported(EventData):
+    """Points that came with a batch of an import, of points or of orders that earn.
+
+    The subject is the import.
+    """
+
+    type: ClassVar[str] = "points.imported.v1"
+
+    import_id: str
+    members: list[ImportedPoints]
+    imported_at: datetime

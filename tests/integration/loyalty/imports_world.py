@@ -40,12 +40,13 @@ async def upload(
     *,
     key: str = "new",
     media_type: str = NDJSON,
+    operation: str = "import_orders",
+    **params: Any,
 ) -> httpx.Response:
     """Send a file."""
     sent: Any = pieces(content) if isinstance(content, bytes) else content
-    return await loyalty.call(
-        "import_orders", content=sent, key=key, headers={"Content-Type": media_type}
-    )
+    headers = {"Content-Type": media_type}
+    return await loyalty.call(operation, content=sent, key=key, headers=headers, params=params)
 
 
 def states(reply: httpx.Response) -> list[dict[str, Any]]:
@@ -56,10 +57,10 @@ def states(reply: httpx.Response) -> list[dict[str, Any]]:
 
 
 async def imported(
-    loyalty: ServiceUnderTest, content: bytes, *, key: str = "new", media_type: str = NDJSON
+    loyalty: ServiceUnderTest, content: bytes | AsyncIterator[bytes], **sent: Any
 ) -> dict[str, Any]:
     """Send a file; the import as it ended."""
-    return states(await upload(loyalty, content, key=key, media_type=media_type))[-1]
+    return states(await upload(loyalty, content, **sent))[-1]
 
 
 def counts(state: dict[str, Any]) -> dict[str, int]:
@@ -67,8 +68,10 @@ def counts(state: dict[str, Any]) -> dict[str, int]:
     return {n: state[n] for n in ("lines", "orders", "repeated", "refused", "members")}
 
 
-async def refusals(loyalty: ServiceUnderTest, import_id: str) -> list[tuple[int, str, str | None]]:
+async def refusals(
+    loyalty: ServiceUnderTest, import_id: str, *, operation: str = "list_order_import_refusals"
+) -> list[tuple[int, str, str | None]]:
     """Refused lines: number, code and pointer."""
-    reply = await loyalty.call("list_order_import_refusals", import_id=import_id)
+    reply = await loyalty.call(operation, import_id=import_id, params={"limit": 200})
     assert reply.status_code == 200, reply.text
     return [(one["line"], one["code"], one["pointer"]) for one in reply.json()["data"]]

@@ -166,7 +166,7 @@ async def test_nothing_of_a_refused_line_is_kept(loyalty: ServiceUnderTest) -> N
     listed = await loyalty.call("list_order_import_refusals", import_id=ended["id"])
     assert ended["refused"] == 4
     assert canary not in listed.text
-    kept = await loyalty.rows("select row_to_json(r)::text as row from order_import_refusals r")
+    kept = await loyalty.rows("select row_to_json(r)::text as row from import_refusals r")
     assert not any(canary in row.row for row in kept)
 
 
@@ -294,7 +294,7 @@ async def test_what_cannot_be_a_file_is_refused_before_anything_happens(
 
     assert (as_json.status_code, as_json.json()["code"]) == (415, "unsupported_media_type")
     assert (without_key.status_code, without_key.json()["code"]) == (400, "idempotency_key_missing")
-    assert await loyalty.scalar("select count(*) from order_imports") == 0
+    assert await loyalty.scalar("select count(*) from imports") == 0
 
 
 async def test_a_csv_file_without_the_columns_fails_as_a_whole(loyalty: ServiceUnderTest) -> None:
@@ -342,5 +342,5 @@ async def test_of_many_refused_lines_all_are_counted_and_the_first_are_kept(
     ended = await imported(loyalty, b'{"order_id":"H-1"}\n' * 12_000)
 
     assert (ended["lines"], ended["refused"]) == (12_000, 12_000)
-    assert await loyalty.scalar("select count(*) from order_import_refusals") == 10_000
-    assert await loyalty.scalar("select max(line) from order_import_refusals") == 10_000
+    assert await loyalty.scalar("select count(*) from import_refusals") == 10_000
+    assert await loyalty.scalar("select max(line) from import_refusals") == 10_000

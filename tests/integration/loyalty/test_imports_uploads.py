@@ -11,9 +11,11 @@ import pytest
 
 from services.loyalty.api.imports_lines import NDJSON as NDJSON_TYPE
 from services.loyalty.api.imports_lines import reader_of
+from services.loyalty.api.imports_lines_orders import ORDER_LINES
 from services.loyalty.api.imports_upload import Upload
 from services.loyalty.jobs import JOBS
-from services.loyalty.operations.imports import SILENCE, open_import
+from services.loyalty.operations.imports import SILENCE, ImportTerms, open_import
+from services.loyalty.operations.imports_orders import take_orders
 from services.loyalty.store.orders import hold_order
 from shared.jobs import run_due
 from tests.integration.loyalty.imports_world import (
@@ -30,6 +32,7 @@ from tests.support.service import MANAGER, ServiceUnderTest, Starter
 from tests.support.serving import serving
 from tests.support.waiting import until
 
+TERMS = ImportTerms(kind="orders")
 HISTORY = ndjson([line(n, identity_value=f"customer-{n % 90}") for n in range(1200)])
 
 
@@ -44,7 +47,7 @@ def _token(loyalty: ServiceUnderTest, operation: str) -> dict[str, str]:
 
 
 async def _only_import(loyalty: ServiceUnderTest) -> dict[str, Any]:
-    (row,) = await loyalty.rows("select id from order_imports")
+    (row,) = await loyalty.rows("select id from imports")
     shown = await loyalty.call("show_order_import", import_id=row.id)
     state: dict[str, Any] = shown.json()
     return state
@@ -73,7 +76,7 @@ async def test_the_same_key_and_file_get_the_first_end_again(loyalty: ServiceUnd
 
     assert again.headers["Idempotency-Replayed"] == "true"
     assert states(again) == [first]
-    assert await loyalty.scalar("select count(*) from order_imports") == 1
+    assert await loyalty.scalar("select count(*) from imports") == 1
 
 
 async def test_the_same_key_with_another_file_is_refused(loyalty: ServiceUnderTest) -> None:
@@ -126,7 +129,7 @@ async def _broken(loyalty: ServiceUnderTest, *, key: str) -> None:
         writer.close()
 
         async def failed() -> bool:
-            rows = await loyalty.rows("select state from order_imports")
+            rows = await loyalty.rows("select state from imports")
             return [row.state for row in rows] == ["failed"]
 
         await until(failed, what="the import to be marked as failed")
@@ -173,7 +176,7 @@ async def test_an_upload_whose_process_died_is_given_up_and_can_be_taken_over(
     loyalty: ServiceUnderTest,
 ) -> None:
     async with loyalty.database.begin(actor=MANAGER.actor) as transaction:
-        dead = await open_import(transaction, key="history-2025", media_type=NDJSON)
+        dead = await open_import(transaction, key="history-2025", media_type=NDJSON, terms=TERMS)
     (job,) = [one for one in JOBS if one.name == "abandon_silent_imports"]
     assert await run_due(job, database=loyalty.database) == 0
 
@@ -209,12 +212,14 @@ async def test_an_upload_that_was_taken_over_writes_nothing_more(
 
 async def test_a_silent_upload_fails_as_stalled(loyalty: ServiceUnderTest) -> None:
     async with loyalty.database.begin(actor=MANAGER.actor) as transaction:
-        opened = await open_import(transaction, key="k", media_type=NDJSON)
+        opened = await open_import(transaction, key="k", media_type=NDJSON, terms=TERMS)
     taking = Upload(
         database=loyalty.database,
-        vault=loyalty.app.state.vault,
         opened=opened,
-        reader=reader_of(NDJSON_TYPE),
+        reader=reader_of(NDJSON_TYPE, ORDER_LINES),
+        take=lambda transaction, row, batch: take_orders(
+            transaction, upload=row, batch=batch, vault=loyalty.app.state.vault
+        ),
         silence_s=0.05,
     )
 
@@ -224,7 +229,7 @@ async def test_a_silent_upload_fails_as_stalled(loyalty: ServiceUnderTest) -> No
 
     ended = await taking.take(silent(), report=lambda _: None)
 
-    assert (ended.state, ended.error, ended.orders) == ("failed", "upload_stalled", 500)
+    assert (ended.state, ended.error, ended.taken) == ("failed", "upload_stalled", 500)
     assert (await _only_import(loyalty))["state"] == "failed"
 
 

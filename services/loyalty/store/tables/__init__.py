@@ -13,6 +13,7 @@ from services.loyalty.store.tables.expiries import (
     ExpiryNoticeFailure,
     ExpiryNoticeLot,
 )
+from services.loyalty.store.tables.imports import Import, ImportedMovement, ImportRefusal
 from services.loyalty.store.tables.members import (
     Account,
     GrowthEntry,
@@ -31,8 +32,6 @@ from services.loyalty.store.tables.orders import (
     EarlyCompletion,
     Order,
     OrderCancellation,
-    OrderImport,
-    OrderImportRefusal,
     Refund,
 )
 from services.loyalty.store.tables.points import LotAllocation, PointEntry, PointLot, Redemption
@@ -54,6 +53,9 @@ __all__ = [
     "ExpiryNoticeLot",
     "GrowthEntry",
     "Identity",
+    "Import",
+    "ImportRefusal",
+    "ImportedMovement",
     "KeptReply",
     "LedgerCheckpoint",
     "LedgerCheckpointHead",
@@ -64,8 +66,6 @@ __all__ = [
     "MemberMergeMove",
     "Order",
     "OrderCancellation",
-    "OrderImport",
-    "OrderImportRefusal",
     "PointEntry",
     "PointLot",
     "ProgrammeVersion",

@@ -32,6 +32,11 @@ class Member(Table, table=True):
     __tablename__ = "members"
     __table_args__ = (
         CheckConstraint("state in ('active', 'merged', 'erased')", name="member_state"),
+        Index(
+            "members_merged_into",
+            "merged_into",
+            postgresql_where=text("merged_into is not null"),
+        ),
     )
 
     id: str = words(primary_key=True)

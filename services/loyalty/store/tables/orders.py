@@ -1,16 +1,9 @@
-"""Orders and refunds as the storefront reports them, and imports of history."""
+"""Orders and refunds as the storefront reports them."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    CheckConstraint,
-    Index,
-    LargeBinary,
-    PrimaryKeyConstraint,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import CheckConstraint, Index, LargeBinary
 from sqlmodel import Field
 
 from services.loyalty.store.tables.base import Table, amount, document, flag, moment, words
@@ -124,54 +117,3 @@ class Refund(Table, table=True):
     refunded_at: datetime = moment()
     recorded_at: datetime = moment()
     applied_at: datetime | None = moment(null=True)
-
-
-class OrderImport(Table, table=True):
-    """An upload of order history and how far it has come."""
-
-    __tablename__ = "order_imports"
-    __table_args__ = (
-        CheckConstraint("state in ('receiving', 'done', 'failed')", name="order_import_state"),
-        CheckConstraint(
-            "(state = 'receiving') = (finished_at is null)", name="order_import_finished"
-        ),
-        CheckConstraint("(state = 'failed') = (error is not null)", name="order_import_error"),
-        #: The caller's Idempotency-Key names the import.
-        UniqueConstraint("actor", "key", name="order_import_of_one_key"),
-        Index("order_imports_open", "touched_at", postgresql_where=text("state = 'receiving'")),
-    )
-
-    id: str = words(primary_key=True)
-    key: str = words()
-    state: str = words()
-    media_type: str = words()
-    #: Counts uploads under this key: only the newest may write.
-    attempt: int = Field(default=1)
-    lines: int = amount(0)
-    orders: int = amount(0)
-    #: Lines whose order was there already, with the same facts.
-    repeated: int = amount(0)
-    refused: int = amount(0)
-    members: int = amount(0)
-    #: Why it failed, as a code.
-    error: str | None = words(null=True)
-    #: SHA-256 of the file, once read to its end: the same key with another file is refused.
-    body_hash: bytes | None = Field(default=None, sa_type=LargeBinary)
-    actor: str = words()
-    created_at: datetime = moment()
-    #: When the upload was last heard of.
-    touched_at: datetime = moment()
-    finished_at: datetime | None = moment(null=True)
-
-
-class OrderImportRefusal(Table, table=True):
-    """A line of an import that could not be taken, and why. The line itself is not kept."""
-
-    __tablename__ = "order_import_refusals"
-    __table_args__ = (PrimaryKeyConstraint("import_id", "line"),)
-
-    import_id: str = words(primary_key=True)
-    line: int = Field(primary_key=True)
-    order_id: str | None = words(null=True)
-    code: str = words()
-    pointer: str | None = words(null=True)

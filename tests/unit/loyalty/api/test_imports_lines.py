@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from services.loyalty.api.imports_lines import CSV, NDJSON, FileRefused, reader_of
-from services.loyalty.domain.imports import ImportedLine, LineRefusal
+from services.loyalty.api.imports_lines_orders import ORDER_LINES
+from services.loyalty.domain.imports import LineRefusal
 from services.loyalty.domain.imports_lines import RawLine
+from services.loyalty.domain.imports_orders import OrderLine
 from services.loyalty.domain.members import GivenIdentity
 
 LINE: dict[str, Any] = {
@@ -17,9 +19,9 @@ LINE: dict[str, Any] = {
     "paid_fen": 25900,
     "paid_at": "2026-01-05T10:00:00+08:00",
 }
-READ = ImportedLine(
+READ = OrderLine(
     line=1,
-    order_id="SO-1",
+    reference="SO-1",
     member_id=None,
     identity=GivenIdentity(kind="external", app_id="", value="customer-7"),
     paid_fen=25900,
@@ -29,8 +31,8 @@ READ = ImportedLine(
 MEMBER = "mem_01kb3f8v2q0000000000000000"
 
 
-def _ndjson(content: bytes | None) -> ImportedLine | LineRefusal | None:
-    return reader_of(NDJSON).read(RawLine(number=1, content=content))
+def _ndjson(content: bytes | None) -> OrderLine | LineRefusal | None:
+    return reader_of(NDJSON, ORDER_LINES).read(RawLine(number=1, content=content))
 
 
 def _written(**fields: Any) -> bytes:
@@ -38,8 +40,8 @@ def _written(**fields: Any) -> bytes:
     return json.dumps(given, ensure_ascii=False).encode()
 
 
-def _csv(*lines: str) -> list[ImportedLine | LineRefusal | None]:
-    reader = reader_of(CSV)
+def _csv(*lines: str) -> list[OrderLine | LineRefusal | None]:
+    reader = reader_of(CSV, ORDER_LINES)
     raws = [RawLine(number=n, content=line.encode()) for n, line in enumerate(lines, start=1)]
     return [reader.read(raw) for raw in raws]
 
@@ -52,9 +54,9 @@ def test_a_member_may_be_named_by_id_or_by_phone() -> None:
     by_id = _ndjson(_written(identity_value=None, member_id=MEMBER))
     by_phone = _ndjson(_written(identity_kind="phone", identity_value="138 0013 8000"))
 
-    assert isinstance(by_id, ImportedLine)
+    assert isinstance(by_id, OrderLine)
     assert (by_id.member_id, by_id.identity) == (MEMBER, None)
-    assert isinstance(by_phone, ImportedLine)
+    assert isinstance(by_phone, OrderLine)
     assert by_phone.identity == GivenIdentity(kind="phone", app_id="", value="+8613800138000")
 
 
@@ -80,6 +82,11 @@ def test_a_member_may_be_named_by_id_or_by_phone() -> None:
         (_written(paid_at="2026-01-05T10:00:00"), "invalid", "/paid_at"),
         (_written(paid_at="1949-10-01T10:00:00+08:00"), "invalid", "/paid_at"),
         (_written(refunded_fen=25901), "refunded_above_paid", "/refunded_fen"),
+        (
+            _written(completed_at="2026-01-05T09:59:59+08:00"),
+            "completed_before_paid",
+            "/completed_at",
+        ),
         (_written(identity_value=None), "member_missing", "/identity_value"),
         (_written(member_id=MEMBER), "member_ambiguous", "/member_id"),
         (_written(identity_kind="passport"), "invalid", "/identity_kind"),
@@ -104,8 +111,8 @@ def test_csv_is_read_by_its_header_with_empty_values_as_none() -> None:
     )
 
     assert header is None
-    assert isinstance(order, ImportedLine)
-    assert order == ImportedLine(**{**READ.__dict__, "line": 2})
+    assert isinstance(order, OrderLine)
+    assert order == OrderLine(**{**READ.__dict__, "line": 2})
 
 
 @pytest.mark.parametrize(
@@ -148,6 +155,6 @@ def test_a_csv_file_with_another_header_is_refused_as_a_whole(header: str) -> No
 
 def test_a_csv_file_without_a_header_is_refused_and_an_empty_ndjson_file_is_not() -> None:
     with pytest.raises(FileRefused) as refused:
-        reader_of(CSV).end()
+        reader_of(CSV, ORDER_LINES).end()
     assert refused.value.code == "csv_header_missing"
-    reader_of(NDJSON).end()
+    reader_of(NDJSON, ORDER_LINES).end()

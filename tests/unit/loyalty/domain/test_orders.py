@@ -129,6 +129,12 @@ def test_an_imported_order_earned_nothing_and_gives_nothing_back() -> None:
     assert kept(imported) == Earning(points=0, growth=0)
 
 
+def test_an_imported_order_that_earned_gives_back_what_any_other_would() -> None:
+    imported = replace(ORDER, import_id="imp_1")
+    assert ORDER.earned_points > 0
+    assert kept(replace(imported, refunded_fen=19_999)) == kept(replace(ORDER, refunded_fen=19_999))
+
+
 def test_points_become_available_when_the_hold_after_completion_is_over() -> None:
     assert (ORDER.available_at, ORDER.expires_at) == (None, None)
     completed = replace(ORDER, completed_at=NOON)

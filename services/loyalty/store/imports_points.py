@@ -1,0 +1,80 @@
+"""The movements that imports posted: known by member and reference, recorded many at once."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from services.loyalty.domain.imports import OwnedLine
+from services.loyalty.domain.imports_points import PointsLine
+from shared.sql import execute
+
+# A movement posted to a member who was merged since counts as the survivor's: the same file, sent
+# again after the merge, must not post it twice.
+_KNOWN: Final = text(
+    """
+    with recursive given as (
+      select * from unnest(cast(:member_ids as text[]), cast(:references as text[]))
+        as given(member_id, reference)
+    ), family as (
+      select distinct member_id as survivor, member_id from given
+      union
+      select survivor, members.id from family join members on members.merged_into = member_id
+    )
+    select family.survivor, known.reference, known.facts_hash
+    from given
+    join family on family.survivor = given.member_id
+    join imported_movements as known
+      on known.member_id = family.member_id and known.reference = given.reference
+    """
+)
+_ADD: Final = text(
+    """
+    insert into imported_movements
+      (member_id, reference, kind, facts_hash, import_id, recorded_at)
+    select member_id, reference, kind, facts_hash, :import_id, :now
+    from unnest(
+      cast(:member_ids as text[]), cast(:references as text[]), cast(:kinds as text[]),
+      cast(:hashes as bytea[])
+    ) as given(member_id, reference, kind, facts_hash)
+    """
+)
+
+
+async def known_movements(
+    session: AsyncSession, owned: Sequence[OwnedLine[PointsLine]]
+) -> Mapping[tuple[str, str], bytes]:
+    """The facts on record under these members and references. The accounts must be locked."""
+    rows = await execute(
+        session,
+        _KNOWN,
+        {
+            "member_ids": [one.member_id for one in owned],
+            "references": [one.line.reference for one in owned],
+        },
+    )
+    return {(row.survivor, row.reference): row.facts_hash for row in rows}
+
+
+async def add_movements(
+    session: AsyncSession,
+    posted: Sequence[OwnedLine[PointsLine]],
+    *,
+    import_id: str,
+    now: datetime,
+) -> None:
+    """Record what was posted, so that it never is again."""
+    await execute(
+        session,
+        _ADD,
+        {
+            "member_ids": [one.member_id for one in posted],
+            "references": [one.line.reference for one in posted],
+            "kinds": [one.line.kind for one in posted],
+            "hashes": [one.line.facts_hash() for one in posted],
+            "import_id": import_id,
+            "now": now,
+        },
+    )
