@@ -13,9 +13,9 @@ def lot_rows() -> list[Operation]:
         ("show_expiry_schedule", "GET", f"{points}/expiry_schedule", "points:read", False),
         ("extend_lots", "POST", f"{points}/extensions", "points:manage", True),
         ("reinstate_points", "POST", f"{points}/reinstatements", "points:manage", True),
-        ("list_expiry_notices", "GET", notices, "notices:read", False),
-        ("confirm_notice_delivery", "POST", f"{notice}/delivery", "notices:write", False),
-        ("report_notice_failure", "POST", f"{notice}/failure", "notices:write", False),
-        ("list_expiry_extensions", "GET", "/v1/points/expiry_extensions", "notices:read", False),
+        ("list_expiry_notices", "GET", notices, "points:read", False),
+        ("confirm_notice_delivery", "POST", f"{notice}/delivery", "points:notify", False),
+        ("report_notice_failure", "POST", f"{notice}/failure", "points:notify", False),
+        ("list_expiry_extensions", "GET", "/v1/points/expiry_extensions", "points:read", False),
     ]
     return operations("loyalty", rows)

@@ -18,6 +18,8 @@ SCOPES: Final = {
     "notices:read": ("查看到期通知与延期", "See notices of expiry and extensions"),
     "notices:write": ("回报到期通知的送达", "Report deliveries of notices"),
     "points:import": ("导入积分", "Import points"),
+    "points:manage": ("管理积分：延期、补回", "Manage points: extend, reinstate"),
+    "points:notify": ("回报到期通知的送达", "Report deliveries of notices"),
     "checkout:write": ("结算报价与占用", "Quote and reserve at checkout"),
     "tiers:read": ("查看等级", "See tiers"),
     "vouchers:read": ("查看优惠券", "See vouchers"),
