@@ -26,6 +26,7 @@ TAGS: Final = (
     "segments",
     "access",
     "operations",
+    "clock",
 )
 _BODY_METHODS: Final = ("POST", "PUT")
 
