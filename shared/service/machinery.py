@@ -121,14 +121,7 @@ def assemble(
     signer = TokenSigner(issuer=service, private_key=settings.internal_key.get_secret_value())
     gate = Gate()
     subscribers = {
-        one.producer: Subscriber(
-            service=service,
-            producer=one.producer,
-            client=InternalClient(base_url=one.base_url, audience=one.producer, signer=signer),
-            database=database,
-            handlers=one.handlers,
-            gate=gate,
-        )
+        one.producer: _subscriber(one, database=database, signer=signer, gate=gate)
         for one in subscriptions
     }
     timekeeper = None
@@ -147,6 +140,19 @@ def assemble(
         jobs=jobs,
         gate=gate,
         timekeeper=timekeeper,
+    )
+
+
+def _subscriber(
+    to: Subscription, *, database: Database, signer: TokenSigner, gate: Gate
+) -> Subscriber:
+    return Subscriber(
+        service=signer.issuer,
+        producer=to.producer,
+        client=InternalClient(base_url=to.base_url, audience=to.producer, signer=signer),
+        database=database,
+        handlers=to.handlers,
+        gate=gate,
     )
 
 
