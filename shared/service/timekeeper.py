@@ -13,6 +13,7 @@ import httpx
 import structlog
 
 from shared.db import Database, Transaction, is_transient
+from shared.events.sequencer import sequence_all
 from shared.events.subscriber import FeedBroken, FeedRefused, Subscriber
 from shared.gate import Gate
 from shared.jobs import Job, run_due
@@ -106,6 +107,8 @@ class Timekeeper:
             came = await self._work(until)
             done += came
             more = came > 0
+        # Its own news shall have their positions now: nobody may have read them yet.
+        await sequence_all(self._database.engine)
         async with self._database.reading() as session:
             places = await read_places(session)
         return Visit(

@@ -3,6 +3,9 @@
 Everything is real but the network between them, so hundreds of moves of the clock take seconds.
 """
 
+import importlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,10 +21,12 @@ from shared.http.client import InternalClient
 from shared.jobs import Job
 from shared.kernel.clock import FixedClock, MovableClock
 from shared.service.timekeeper import Timekeeper
-from tests.support.service import NOON, ServiceUnderTest, Starter, signer_of
+from tests.support.databases import Databases, package_of
+from tests.support.service import NOON, ServiceUnderTest, settings_of, signer_of
 
 PRODUCERS = {"loyalty": ["referral"], "referral": ["loyalty"], "segmentation": ["loyalty"]}
-JOBS: dict[str, list[Job]] = {
+Jobs = Mapping[str, Sequence[Job]]
+JOBS: Jobs = {
     "loyalty": list(LOYALTY_JOBS),
     "referral": [],
     "segmentation": list(segmentation_jobs(import_quiet=timedelta(seconds=10))),
@@ -75,26 +80,48 @@ class Sandbox:
             pass
 
 
-async def sandbox(start: Starter, *, jobs: dict[str, list[Job]] | None = None) -> Sandbox:
-    """Start one, in its first hour: noon of a Monday."""
+@asynccontextmanager
+async def sandbox(
+    *, databases: Databases, redis_url: str, jobs: Jobs | None = None
+) -> AsyncIterator[Sandbox]:
+    """Start one, at noon of a Monday. The jobs given replace those of their service."""
     machine = FixedClock(NOON)
-    services = {
-        name: await start(name, clock=machine, mode="sandbox")
-        for name in ("loyalty", "referral", "segmentation", "gateway")
-    }
-    keepers = {
-        name: _keeper(services, name, jobs={**JOBS, **(jobs or {})}[name]) for name in services
-    }
-    journey = Journey(
-        database=services["gateway"].database,
-        machine=machine,
-        travellers=list(keepers.items()),
-        followed_within_s=0,
-    )
-    return Sandbox(services=services, machine=machine, keepers=keepers, journey=journey)
+    async with AsyncExitStack() as stack:
+        services = {
+            name: await stack.enter_async_context(
+                _service(name, clock=machine, database_url=databases.fresh(name), redis=redis_url)
+            )
+            for name in JOBS
+        }
+        keepers = {
+            name: _keeper(services, name, jobs={**JOBS, **(jobs or {})}[name]) for name in JOBS
+        }
+        journey = Journey(
+            database=services["gateway"].database,
+            machine=machine,
+            travellers=list(keepers.items()),
+            followed_within_s=0,
+        )
+        yield Sandbox(services=services, machine=machine, keepers=keepers, journey=journey)
 
 
-def _keeper(services: dict[str, ServiceUnderTest], name: str, *, jobs: list[Job]) -> Timekeeper:
+@asynccontextmanager
+async def _service(
+    name: str, *, clock: FixedClock, database_url: str, redis: str
+) -> AsyncIterator[ServiceUnderTest]:
+    """A service without its lifespan, which would refuse to run on servers as quick as these."""
+    main = importlib.import_module(f"{package_of(name)}.main")
+    settings = settings_of(name, mode="sandbox", database_url=database_url, redis_url=redis)
+    app = main.build(settings, clock=clock)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{name}") as http:
+        yield ServiceUnderTest(
+            name=name, app=app, clock=clock, http=http, signer=signer_of("gateway")
+        )
+    await app.state.database.close()
+
+
+def _keeper(services: dict[str, ServiceUnderTest], name: str, *, jobs: Sequence[Job]) -> Timekeeper:
     database = services[name].database
     clock = database.clock
     assert isinstance(clock, MovableClock)
