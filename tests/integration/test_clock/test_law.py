@@ -1,5 +1,9 @@
-"""The law of the test clock: one jump of 400 days ends in the same state as 400 single days."""
+"""The law of the test clock: one jump of 400 days ends in the same state as 400 single days.
 
+HUITOU_TEST_DAYS asks for another number of days, for whoever changes jobs and cannot wait.
+"""
+
+import os
 from datetime import timedelta
 
 from tests.integration.loyalty.audit import audit
@@ -8,7 +12,7 @@ from tests.integration.test_clock.history import tell
 from tests.integration.test_clock.state import differences, state_of
 
 DAY = timedelta(days=1)
-DAYS = 400
+DAYS = int(os.environ.get("HUITOU_TEST_DAYS", "400"))
 
 
 async def test_400_days_in_one_jump_are_400_single_days(open_sandbox: Opener) -> None:
@@ -27,6 +31,6 @@ async def test_400_days_in_one_jump_are_400_single_days(open_sandbox: Opener) ->
     assert await audit(at_once.loyalty) > 0
     runs = await at_once.segmentation.scalar("select count(*) from segment_runs")
     assert runs == DAYS + 1, "every night, and the one that was due at noon of the first day"
-    for state in ("held", "issued"):
-        sql = "select count(*) from vouchers where state = :state"
-        assert await at_once.loyalty.scalar(sql, state=state) == 0
+    if DAYS > 100:
+        left = "select count(*) from vouchers where state in ('held', 'issued')"
+        assert await at_once.loyalty.scalar(left) == 0
