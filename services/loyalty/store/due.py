@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.sql import execute
 
+_MICROSECOND: Final = timedelta(microseconds=1)
 _RELEASE: Final = text(
     "select min(available_at) from point_lots where state = 'pending' and available_at > :after"
 )
@@ -21,7 +22,7 @@ _LAPSING_VOUCHER: Final = text(
     "select min(expires_at) from vouchers where state = 'issued' and expires_at > :after"
 )
 _SILENT_IMPORT: Final = text(
-    "select min(touched_at) from order_imports where state = 'receiving' and touched_at > :after"
+    "select min(touched_at) from order_imports where state = 'receiving' and touched_at >= :after"
 )
 
 
@@ -43,9 +44,9 @@ async def next_lapsing_voucher(session: AsyncSession, after: datetime) -> dateti
 async def next_silent_import(
     session: AsyncSession, after: datetime, *, silence: timedelta
 ) -> datetime | None:
-    """When the next upload that is still open will have been silent for too long."""
+    """When the next upload that is still open will have been silent for longer than that."""
     touched = await _earliest(session, _SILENT_IMPORT, after - silence)
-    return None if touched is None else touched + silence
+    return None if touched is None else touched + silence + _MICROSECOND
 
 
 async def _earliest(
