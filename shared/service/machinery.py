@@ -115,8 +115,7 @@ def assemble(
         clock=movable or clock,
         pool_size=settings.pool_size,
     )
-    redis = connect_redis(settings.redis_url)
-    relay = Relay(service=service, database=database, redis=redis)
+    relay = Relay(service=service, database=database, redis=connect_redis(settings.redis_url))
     database.on_events = relay.wake
     signer = TokenSigner(issuer=service, private_key=settings.internal_key.get_secret_value())
     gate = Gate()
@@ -133,7 +132,7 @@ def assemble(
         service=service,
         clock=database.clock,
         database=database,
-        redis=redis,
+        redis=relay.redis,
         relay=relay,
         signer=signer,
         subscribers=subscribers,
