@@ -1,25 +1,29 @@
 """The gateway's composition root."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
 
-from gateway.api import api_keys, caller, console, documents, health
+from gateway.api import api_keys, caller, console, documents, health, test_clock
 from gateway.api.documents import Documents
 from gateway.api.front import OWN, Front
 from gateway.api.health import Readiness
 from gateway.api.proxy import Proxy
+from gateway.clients.test_clocks import RemoteClock
 from gateway.clients.upstreams import Upstreams
 from gateway.operations.authentication import KeyRing
+from gateway.operations.test_clock_journey import Journey
 from gateway.settings import GatewaySettings
 from shared.http.access import require_call
 from shared.http.middleware import RequestScope
 from shared.http.problems import install_problem_handlers
 from shared.kernel.clock import Clock, SystemClock
 from shared.service.machinery import Machinery, assemble
+from shared.service.timekeeper import FOLLOWED_WITHIN_S
 from shared.telemetry import configure_logging, configure_tracing
 
 
@@ -28,6 +32,8 @@ class _Parts:
     machinery: Machinery
     upstreams: Upstreams
     keys: KeyRing
+    #: Moves the clock of all services. Only in a sandbox.
+    journey: Journey | None
 
 
 def build(settings: GatewaySettings, *, clock: Clock) -> FastAPI:
@@ -46,7 +52,7 @@ def build(settings: GatewaySettings, *, clock: Clock) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=_lifespan(parts, background=settings.background),
         middleware=[
-            Middleware(RequestScope, service=OWN, clock=clock),
+            Middleware(RequestScope, service=OWN, clock=parts.machinery.clock),
             Middleware(
                 Front,
                 keys=parts.keys,
@@ -58,6 +64,7 @@ def build(settings: GatewaySettings, *, clock: Clock) -> FastAPI:
     database = parts.machinery.database
     app.state.database = database
     app.state.keys = parts.keys
+    app.state.journey = parts.journey
     app.state.mode = settings.mode
     app.state.readiness = Readiness(database=database, upstreams=parts.upstreams)
     app.state.documents = Documents(app=app, upstreams=parts.upstreams)
@@ -75,6 +82,21 @@ def _parts(settings: GatewaySettings, clock: Clock) -> _Parts:
         machinery=machinery,
         upstreams=upstreams,
         keys=KeyRing(database=machinery.database, mode=settings.mode),
+        journey=_journey(machinery, upstreams),
+    )
+
+
+def _journey(machinery: Machinery, upstreams: Upstreams) -> Journey | None:
+    """All services, and the gateway itself, whose own work falls due like theirs."""
+    own = machinery.timekeeper
+    if own is None:
+        return None
+    remote = [(name, RemoteClock(service=name, upstreams=upstreams)) for name in upstreams.services]
+    return Journey(
+        database=machinery.database,
+        machine=own.clock.machine,
+        travellers=[*remote, (OWN, own)],
+        followed_within_s=FOLLOWED_WITHIN_S,
     )
 
 
@@ -86,6 +108,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(documents.router)
     app.include_router(health.open_router)
     app.include_router(health.router, dependencies=guarded)
+    app.include_router(test_clock.router, dependencies=guarded)
 
 
 def _lifespan(
@@ -94,9 +117,15 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with parts.machinery.running(background=background):
+            journey = parts.journey.run() if parts.journey and background else None
+            task = asyncio.create_task(journey) if journey else None
             try:
                 yield
             finally:
+                if task is not None:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
                 await parts.keys.close()
                 await parts.upstreams.close()
 

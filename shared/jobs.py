@@ -9,6 +9,7 @@ import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.db import Database, Transaction, is_transient
+from shared.gate import Gate
 from shared.telemetry import JOB_RUNS
 
 _log = structlog.get_logger()
@@ -24,31 +25,39 @@ class Job:
     name: str
     every_s: float
     step: Callable[[Transaction], Awaitable[int]]
-    #: The next moment after the given one at which more of this work falls due, None when nothing
-    #: will by itself. A sandbox that moves its clock stops there.
+    #: The first moment after the given one, itself not included, at which more of this work falls
+    #: due; None when none will by itself. A sandbox that moves its clock visits that moment.
     next_due: Callable[[AsyncSession, datetime], Awaitable[datetime | None]] | None = None
 
 
-async def run_due(job: Job, *, database: Database) -> int:
-    """Do all that is due now, piece by piece, and say how much that was."""
+async def run_due(job: Job, *, database: Database, go_on: Callable[[], bool] = lambda: True) -> int:
+    """Do all that is due now, piece by piece while `go_on` says so; how much that was."""
     done = 0
     while count := await database.run(job.step, actor=f"job:{job.name}"):
         done += count
+        if not go_on():
+            break
     return done
 
 
-async def run_job(job: Job, *, database: Database, service: str) -> None:
-    """Run a job again and again until cancelled."""
+async def run_job(job: Job, *, database: Database, service: str, gate: Gate | None = None) -> None:
+    """Run a job again and again until cancelled, whenever the gate is open."""
+    gate = gate or Gate()
     while True:
-        try:
-            done = await run_due(job, database=database)
-            if done:
-                _log.info("job done", job=job.name, count=done)
-            JOB_RUNS.labels(service, job.name, "done").inc()
-        except Exception as error:
-            JOB_RUNS.labels(service, job.name, "failed").inc()
-            if is_transient(error):
-                _log.warning("job postponed", job=job.name, error=type(error).__name__)
-            else:
-                _log.exception("job failed", job=job.name)
+        async with gate.passing():
+            await _run_once(job, database=database, service=service, gate=gate)
         await asyncio.sleep(job.every_s)
+
+
+async def _run_once(job: Job, *, database: Database, service: str, gate: Gate) -> None:
+    try:
+        done = await run_due(job, database=database, go_on=gate.is_open)
+        if done:
+            _log.info("job done", job=job.name, count=done)
+        JOB_RUNS.labels(service, job.name, "done").inc()
+    except Exception as error:
+        JOB_RUNS.labels(service, job.name, "failed").inc()
+        if is_transient(error):
+            _log.warning("job postponed", job=job.name, error=type(error).__name__)
+        else:
+            _log.exception("job failed", job=job.name)

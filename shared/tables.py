@@ -128,6 +128,18 @@ idempotency_keys = Table(
     Column("created_at", _moment, nullable=False),
 )
 
+#: One row at most, and only in a sandbox: how its clock is set (`shared.kernel.clock`).
+test_clock = Table(
+    "test_clock",
+    technical,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("revision", BigInteger, nullable=False),
+    Column("offset_us", BigInteger, nullable=False),
+    Column("at", _moment, nullable=False),
+    Column("standing", Boolean, nullable=False),
+    CheckConstraint("one", name="test_clock_is_one_row"),
+)
+
 
 def add_technical_tables(metadata: MetaData) -> None:
     """Copy the technical tables into a service's metadata."""

@@ -34,6 +34,25 @@ def drop_technical_tables() -> None:
     op.execute("drop sequence outbox_id")
 
 
+def create_test_clock() -> None:
+    """Make the table that came with the sandbox's clock."""
+    op.create_table(
+        "test_clock",
+        sa.Column("one", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("offset_us", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("standing", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("one", name="test_clock_is_one_row"),
+        sa.PrimaryKeyConstraint("one"),
+    )
+
+
+def drop_test_clock() -> None:
+    """Remove it."""
+    op.drop_table("test_clock")
+
+
 def _create_log() -> None:
     op.execute("create sequence outbox_id as bigint cache 1")
     op.create_table(

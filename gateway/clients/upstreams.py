@@ -70,10 +70,12 @@ class Upstreams:
         target: bytes,
         headers: Headers,
         body: bytes,
+        deadline_s: float | None = None,
     ) -> Exchange:
         """Ask for one operation, with a body in memory, and wait for the whole answer.
 
-        Raises ServiceAway, ServiceTooSlow and Unforwardable.
+        The deadline is the gateway's unless another is given. Raises ServiceAway, ServiceTooSlow
+        and Unforwardable.
         """
         try:
             return await self._transport.exchange(
@@ -82,7 +84,7 @@ class Upstreams:
                 target=target,
                 headers=[*headers, self._token(service, operation, principal)],
                 body=body,
-                deadline_s=self._deadline_s,
+                deadline_s=deadline_s or self._deadline_s,
             )
         except httpx.TransportError as error:
             raise self._refused(service, error) from error

@@ -27,6 +27,7 @@ TAGS: Final = (
     "audit",
     "access",
     "operations",
+    "clock",
 )
 _BODY_METHODS: Final = ("POST", "PUT")
 

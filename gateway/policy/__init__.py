@@ -18,6 +18,7 @@ from gateway.policy.referral import referral_rows
 from gateway.policy.rows import BODY_BYTES, BULK_BODY_BYTES, UPLOAD_BYTES, Operation
 from gateway.policy.scopes import SCOPES
 from gateway.policy.segmentation import segmentation_rows
+from gateway.policy.test_clock import test_clock_rows
 from gateway.policy.vouchers import checkout_rows, voucher_rows
 
 __all__ = [
@@ -43,6 +44,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *referral_rows(),
     *segmentation_rows(),
     *gateway_rows(),
+    *test_clock_rows(),
     *service_rows("loyalty"),
     *service_rows("referral"),
     *service_rows("segmentation"),

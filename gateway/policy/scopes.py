@@ -34,4 +34,6 @@ SCOPES: Final = {
     "operations:read": ("查看运行状态", "See the state of the system"),
     "operations:manage": ("处理搁置事件", "Decide parked events"),
     "access:manage": ("管理密钥", "Manage API keys"),
+    "clock:read": ("查看沙箱时钟", "See the sandbox's clock"),
+    "clock:manage": ("拨快沙箱时钟", "Move the sandbox's clock"),
 }

@@ -3,7 +3,18 @@
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Index, LargeBinary, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -49,6 +60,38 @@ class ApiKey(Table, table=True):
     revoked_by: str | None = Field(default=None, sa_column=Column(Text))
     #: To the minute, so that a busy key does not write on every request.
     last_used_at: datetime | None = Field(default=None, sa_column=_moment(null=True))
+
+
+class ClockAdvance(Table, table=True):
+    """A move of the sandbox's clock: from where to where, and how far it has come."""
+
+    __tablename__: ClassVar[str] = "clock_advances"
+    __table_args__ = (
+        CheckConstraint("from_at < to_at and from_at <= at", name="advance_goes_forward"),
+        # The clock makes one move at a time.
+        Index(
+            "clock_advance_going_on",
+            "settled",
+            unique=True,
+            postgresql_where=text("not settled"),
+        ),
+    )
+
+    id: int = Field(sa_column=Column(BigInteger, Identity(), primary_key=True))
+    from_at: datetime = Field(sa_column=_moment(null=False))
+    to_at: datetime = Field(sa_column=_moment(null=False))
+    #: The moment at which all clocks stand, or last stood.
+    at: datetime = Field(sa_column=_moment(null=False))
+    #: How many moments were visited, `to_at` among them.
+    moments: int = Field(
+        default=0, sa_column=Column(BigInteger, server_default=text("0"), nullable=False)
+    )
+    settled: bool = Field(
+        default=False, sa_column=Column(Boolean, server_default=text("false"), nullable=False)
+    )
+    #: The service that cannot do its part just now.
+    waiting_for: str | None = Field(default=None, sa_column=Column(Text))
+    actor: str = Field(sa_column=Column(Text, nullable=False))
 
 
 add_technical_tables(metadata)

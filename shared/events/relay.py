@@ -39,7 +39,7 @@ class Relay:
     def __init__(self, *, service: str, database: Database, redis: Redis) -> None:
         self._service = service
         self._engine: AsyncEngine = database.engine
-        self._redis = redis
+        self.redis = redis
         self._wake = asyncio.Event()
         #: Set whenever the head moved; long-polling feed readers wait on it.
         self.moved = asyncio.Condition()
@@ -93,7 +93,7 @@ class Relay:
         """Ring; a dead Redis costs nothing but the subscribers' timer."""
         self._announced_at = self._loop_time()
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
+            async with self.redis.pipeline(transaction=False) as pipeline:
                 for message in messages:
                     pipeline.publish(channel_of(self._service), message)
                 await pipeline.execute()

@@ -17,6 +17,7 @@ from shared.contracts.envelope import CloudEvent
 from shared.db import Database, is_transient
 from shared.events.applying import Handlers, apply_batch
 from shared.events.cursor import Cursor, CursorMoved, read_cursor
+from shared.gate import Gate
 from shared.http.client import InternalClient
 from shared.telemetry import EVENT_LAG, SUBSCRIPTION_HEALTHY
 
@@ -50,12 +51,14 @@ class Subscriber:
         client: InternalClient,
         database: Database,
         handlers: Handlers,
+        gate: Gate | None = None,
     ) -> None:
         self.producer = producer
         self._service = service
         self._client = client
         self._database = database
         self._handlers = handlers
+        self._gate = gate or Gate()
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -70,6 +73,7 @@ class Subscriber:
             client=client,
             database=self._database,
             handlers=self._handlers,
+            gate=self._gate,
         )
 
     async def close(self) -> None:
@@ -80,16 +84,21 @@ class Subscriber:
         """Pull and apply until cancelled; back off while the producer or the database is away."""
         failures = 0
         while True:
-            try:
-                while await self.pull():
-                    failures = 0
-                failures = 0
-                self._healthy(True)
-            except Exception as error:
-                failures += 1
-                self._healthy(False)
-                self._complain(error)
+            async with self._gate.passing():
+                failures = await self._catch_up(failures)
             await self._rest(failures)
+
+    async def _catch_up(self, failures: int) -> int:
+        """Pull until there is no more; says how often in a row that has failed by now."""
+        try:
+            while await self.pull() and self._gate.is_open():
+                failures = 0
+        except Exception as error:
+            self._healthy(False)
+            self._complain(error)
+            return failures + 1
+        self._healthy(True)
+        return 0
 
     async def pull(self) -> int:
         """Fetch one batch, apply it, and say how many events the cursor moved by."""

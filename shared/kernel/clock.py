@@ -1,5 +1,6 @@
 """The one clock of the product. Everything else receives time as an argument."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -34,6 +35,43 @@ class FixedClock:
     def advance(self, by: timedelta) -> None:
         """Move time forward by a span."""
         self.at += by
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockSetting:
+    """How a sandbox's clock is set; `revision` grows with every change of it."""
+
+    revision: int = 0
+    #: What is added to the machine's time while the clock flows.
+    offset: timedelta = timedelta(0)
+    #: The last moment the clock was set to. It never shows an earlier one.
+    at: datetime | None = None
+    #: Whether it stands still at that moment.
+    standing: bool = False
+
+
+class MovableClock:
+    """A sandbox's clock: the machine's moved forward, or standing still at a moment."""
+
+    def __init__(self, machine: Clock) -> None:
+        self.machine = machine
+        self.setting = ClockSetting()
+
+    def now(self) -> datetime:
+        setting = self.setting
+        if setting.at is None:
+            return self.machine.now()
+        if setting.standing:
+            return setting.at
+        # The machines of a deployment differ by a little; time goes back on none of them.
+        return max(setting.at, self.machine.now() + setting.offset)
+
+    def follow(self, setting: ClockSetting) -> bool:
+        """Take a setting over if it is newer than the present one; says whether it was."""
+        newer = setting.revision > self.setting.revision
+        if newer:
+            self.setting = setting
+        return newer
 
 
 def business_day(at: datetime) -> date:

@@ -21,6 +21,7 @@ from shared.http.tokens import TokenVerifier
 from shared.jobs import Job
 from shared.kernel.clock import Clock
 from shared.service.machinery import Machinery, Subscription, assemble
+from shared.service.timekeeper_api import timekeeper_router
 from shared.settings import ServiceSettings
 from shared.telemetry import configure_logging, configure_tracing
 
@@ -68,17 +69,18 @@ def create_app(parts: ServiceParts) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=_lifespan(machinery, background=settings.background),
         middleware=[
-            Middleware(RequestScope, service=parts.service, clock=parts.clock),
+            Middleware(RequestScope, service=parts.service, clock=machinery.clock),
             Middleware(InternalAccess, verifier=verifier),
             Middleware(HotPaths, routes=hot_routes(parts.routers)),
         ],
     )
     app.state.database = machinery.database
-    app.state.clock = parts.clock
+    app.state.clock = machinery.clock
     app.state.signer = machinery.signer
     app.state.subscribers = machinery.subscribers
     for name, operation in parts.batches.items():
         setattr(app.state, name, open_door(database=machinery.database, operation=operation))
+    app.state.timekeeper = machinery.timekeeper
     for name, value in parts.state.items():
         setattr(app.state, name, value)
     install_problem_handlers(app)
@@ -95,6 +97,9 @@ def _include_routes(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> 
         operator_router(service=parts.service, database=database, handlers=handlers),
         _metrics_router(parts.service),
     ):
+        app.include_router(router, dependencies=[Depends(require_call)])
+    if machinery.timekeeper is not None:
+        router = timekeeper_router(machinery.timekeeper)
         app.include_router(router, dependencies=[Depends(require_call)])
     app.include_router(_health_router(database))
 

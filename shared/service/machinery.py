@@ -15,10 +15,12 @@ from shared.events import doorbell
 from shared.events.applying import Handlers
 from shared.events.relay import Relay
 from shared.events.subscriber import Subscriber
+from shared.gate import Gate
 from shared.http.client import InternalClient
 from shared.http.tokens import TokenSigner
 from shared.jobs import Job, run_job
-from shared.kernel.clock import Clock
+from shared.kernel.clock import Clock, MovableClock
+from shared.service.timekeeper import Timekeeper
 from shared.settings import ServiceSettings
 
 _log = structlog.get_logger()
@@ -40,6 +42,8 @@ class Machinery:
     """The moving parts of one process."""
 
     service: str
+    #: The one clock of this process.
+    clock: Clock
     database: Database
     redis: Redis
     relay: Relay
@@ -47,12 +51,21 @@ class Machinery:
     #: By producer.
     subscribers: Mapping[str, Subscriber]
     jobs: Sequence[Job]
+    #: What ordinary background work passes through; closed while a sandbox's clock stands still.
+    gate: Gate
+    #: Moves the clock. Only in a sandbox.
+    timekeeper: Timekeeper | None
 
     @asynccontextmanager
     async def running(self, *, background: bool) -> AsyncIterator[None]:
         """Everything started, and stopped again at the end. Raises UnsafeDatabase."""
         await self.database.refuse_unless_durable()
-        tasks = self._start() if background else []
+        tasks = []
+        if self.timekeeper is not None:
+            await self.timekeeper.load()
+            tasks.append(asyncio.create_task(self.timekeeper.follow()))
+        if background:
+            tasks += self._start()
         # What start-up made lives as long as the process; the collector need not walk it again.
         gc.collect()
         gc.freeze()
@@ -73,7 +86,10 @@ class Machinery:
         work += [subscriber.run() for subscriber in self.subscribers.values()]
         if self.subscribers:
             work.append(doorbell.listen(self.redis, subscribers=self.subscribers))
-        work += [run_job(job, database=self.database, service=self.service) for job in self.jobs]
+        work += [
+            run_job(job, database=self.database, service=self.service, gate=self.gate)
+            for job in self.jobs
+        ]
         return [asyncio.create_task(one) for one in work]
 
     async def _close(self) -> None:
@@ -92,34 +108,50 @@ def assemble(
     jobs: Sequence[Job] = (),
 ) -> Machinery:
     """Make the parts and connect them; nothing runs yet."""
+    movable = MovableClock(clock) if settings.mode == "sandbox" else None
     database = Database(
         settings.database_url.get_secret_value(),
         service=service,
-        clock=clock,
+        clock=movable or clock,
         pool_size=settings.pool_size,
     )
-    redis = connect_redis(settings.redis_url)
-    relay = Relay(service=service, database=database, redis=redis)
+    relay = Relay(service=service, database=database, redis=connect_redis(settings.redis_url))
     database.on_events = relay.wake
     signer = TokenSigner(issuer=service, private_key=settings.internal_key.get_secret_value())
+    gate = Gate()
     subscribers = {
-        one.producer: Subscriber(
-            service=service,
-            producer=one.producer,
-            client=InternalClient(base_url=one.base_url, audience=one.producer, signer=signer),
-            database=database,
-            handlers=one.handlers,
-        )
+        one.producer: _subscriber(one, database=database, signer=signer, gate=gate)
         for one in subscriptions
     }
+    timekeeper = None
+    if movable is not None:
+        timekeeper = Timekeeper(
+            database=database, clock=movable, gate=gate, jobs=jobs, subscribers=subscribers
+        )
     return Machinery(
         service=service,
+        clock=database.clock,
         database=database,
-        redis=redis,
+        redis=relay.redis,
         relay=relay,
         signer=signer,
         subscribers=subscribers,
         jobs=jobs,
+        gate=gate,
+        timekeeper=timekeeper,
+    )
+
+
+def _subscriber(
+    to: Subscription, *, database: Database, signer: TokenSigner, gate: Gate
+) -> Subscriber:
+    return Subscriber(
+        service=signer.issuer,
+        producer=to.producer,
+        client=InternalClient(base_url=to.base_url, audience=to.producer, signer=signer),
+        database=database,
+        handlers=to.handlers,
+        gate=gate,
     )
 
 

@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.kernel.clock import (
+    ClockSetting,
     FixedClock,
+    MovableClock,
     SystemClock,
     business_day,
     business_day_start,
     rfc3339,
 )
 
+MONDAY = datetime(2026, 11, 23, 4, tzinfo=UTC)
 days = st.dates(date(1992, 1, 1), date(2099, 12, 30))
 
 
@@ -56,3 +59,38 @@ def test_a_clock_of_a_test_moves_only_by_hand() -> None:
 
 def test_the_clock_of_the_machine_is_in_utc() -> None:
     assert SystemClock().now().utcoffset() == timedelta(0)
+
+
+def test_a_sandbox_that_was_never_moved_shows_the_time_of_the_machine() -> None:
+    machine = FixedClock(MONDAY)
+    clock = MovableClock(machine)
+    machine.advance(timedelta(hours=1))
+    assert clock.now() == MONDAY + timedelta(hours=1)
+
+
+def test_a_standing_clock_shows_its_moment_whatever_the_machine_says() -> None:
+    machine = FixedClock(MONDAY)
+    clock = MovableClock(machine)
+    assert clock.follow(ClockSetting(revision=1, at=MONDAY + timedelta(days=9), standing=True))
+    machine.advance(timedelta(hours=1))
+    assert clock.now() == MONDAY + timedelta(days=9)
+
+
+def test_a_clock_that_was_let_go_flows_with_the_machine_and_never_goes_back() -> None:
+    machine = FixedClock(MONDAY)
+    clock = MovableClock(machine)
+    week = timedelta(days=7)
+    clock.follow(ClockSetting(revision=1, offset=week, at=MONDAY + week))
+    machine.advance(timedelta(minutes=5))
+    assert clock.now() == MONDAY + week + timedelta(minutes=5)
+    machine.at = MONDAY - timedelta(seconds=1)  # this machine is a second behind the others
+    assert clock.now() == MONDAY + week
+
+
+def test_an_older_setting_that_comes_late_is_not_followed() -> None:
+    clock = MovableClock(FixedClock(MONDAY))
+    newer = ClockSetting(revision=2, at=MONDAY + timedelta(days=2), standing=True)
+    assert clock.follow(newer)
+    assert not clock.follow(ClockSetting(revision=1, at=MONDAY, standing=True))
+    assert not clock.follow(newer)
+    assert clock.now() == MONDAY + timedelta(days=2)
