@@ -15,7 +15,7 @@ from bench.pgbench import Raw, run_pgbench
 from bench.requests import Kind, Spread
 from deploy.local.settings import CHECKOUT, inherited_environment
 
-_WARM_S: Final = 1.0
+_WARM_S: Final = 0.5
 _GRACE_S: Final = 60.0
 
 
