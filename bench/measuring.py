@@ -35,8 +35,8 @@ class Row:
     p50_ms: Spread
     p99_ms: Spread
     cpu_us: dict[str, Spread]
-    #: Share of the machine in use, by us and by others.
-    busy: Spread
+    #: Share of the machine that everything else used.
+    others: Spread
     #: None where it was not counted.
     counted: PerRequest | None
 
@@ -108,6 +108,6 @@ def _row(name: str, samples: list[Sample], base: list[Sample], counted: PerReque
             process: spread([sample.cpu_us[process] for sample in samples])
             for process in samples[0].cpu_us
         },
-        busy=spread([sample.busy for sample in samples]),
+        others=spread([sample.others for sample in samples]),
         counted=counted,
     )

@@ -97,14 +97,14 @@ async def growth(site: Site, full: bool) -> AsyncIterator[Part]:
     """How cost grows with the ledger. Takes loyalty's process over, so it comes last."""
     world = site.world
     url = await world.migrated(LOYALTY, database="growth")
-    raw_url = await world.copy("growth_raw", of="growth")
-    await install_raw(raw_url)
-    loyalty = await world.serve(LOYALTY, database_url=url)
     members = 0
     for entries in _GROWTH_FULL if full else _GROWTH:
         first, members = members + 1, entries // ENTRIES_PER_MEMBER
-        for database in ("growth", "growth_raw"):
-            await fill(world.admin_url(database), first=first, last=members)
+        await world.stop(LOYALTY.name)
+        await fill(world.admin_url("growth"), first=first, last=members)
+        raw_url = await world.copy("growth_raw", of="growth")
+        await install_raw(raw_url)
+        loyalty = await world.serve(LOYALTY, database_url=url)
         grown = replace(site, members=members, raw_url=raw_url, loyalty=loyalty)
         for kind in _WRITES:
             yield Part(

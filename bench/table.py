@@ -12,7 +12,7 @@ RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
 _PROCESSES: Final = ("service", "gateway", "postgres", "load")
 _HEADINGS: Final = (
     "", "callers", "per second", "× raw", "p50 ms", "p99 ms", *(f"{one} µs" for one in _PROCESSES),
-    "statements", "writes", "WAL bytes", "busy",
+    "statements", "writes", "WAL bytes", "others",
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.p99_ms.median:.2f}",
         *(f"{one.median:,.0f}" if one else "–" for one in cpu),
         *_counted(row.counted),
-        f"{row.busy.median:.0%}",
+        f"{row.others.median:.0%}",
     )
 
 

@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 
 from deploy.local.child import Child, Crash, run_to_end
-from deploy.local.databases import another_database, copy_database
+from deploy.local.databases import another_database, drop_database
 from deploy.local.failures import CannotRun
 from deploy.local.files import DirectoryLock, tail
 from deploy.local.ports import free_port
@@ -116,8 +116,11 @@ class World:
         return url
 
     async def copy(self, database: str, *, of: str) -> str:
-        """A copy of a database that nobody is connected to; gives the superuser's address."""
-        await copy_database(admin_url=self.servers.admin_url, name=database, template=of)
+        """A fresh copy of a database that nobody is connected to; gives the superuser's address."""
+        await drop_database(admin_url=self.servers.admin_url, name=database)
+        connection = await asyncpg.connect(self.servers.admin_url, command_timeout=600)
+        await connection.execute(f"create database {database} template {of} strategy file_copy")
+        await connection.close()
         return self.admin_url(database)
 
     def environment(self, program: Program, database_url: str) -> dict[str, str]:

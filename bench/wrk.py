@@ -11,7 +11,7 @@ from typing import Final
 from bench.failures import RunFailed
 from bench.figures import per_request_us
 from bench.parts import OPERATIONS
-from bench.processes import busy_share, cpu_seconds, machine_times
+from bench.processes import cpu_seconds, machine_times, others_share
 from bench.site import Site
 from bench.variants import Sample
 
@@ -73,7 +73,7 @@ class WrkVariant:
             p50_ms=report.p50_ms,
             p99_ms=report.p99_ms,
             cpu_us={name: per_request_us(one, report.requests) for name, one in spent.items()},
-            busy=busy_share(machine, machine_times()),
+            others=others_share(machine, machine_times(), ours=spent),
             answered=report.requests,
             callers=site.callers,
         )

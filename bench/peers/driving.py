@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
 from bench.load import Load
-from bench.processes import busy_share, cpu_seconds, machine_times
+from bench.processes import cpu_seconds, machine_times, others_share
 from bench.requests import Kind
 
 
@@ -73,14 +73,15 @@ class Tally:
         at, own, cpu, machine = self._began
         seconds, spent = time.perf_counter() - at, _own_seconds() - own
         after = cpu_seconds(self._job.watched)
+        cpu_s = {**{name: after[name] - cpu[name] for name in cpu}, "service": spent}
         self.going = False
         return Load(
             seconds=seconds,
             requests=len(self._latencies),
             answered=len(self._latencies),
             latencies_ms=sorted(round(one, 3) for one in self._latencies),
-            cpu_s={**{name: after[name] - cpu[name] for name in cpu}, "service": spent},
-            busy=busy_share(machine, machine_times()),
+            cpu_s=cpu_s,
+            others=others_share(machine, machine_times(), ours=cpu_s),
         )
 
 
@@ -140,7 +141,7 @@ def tell(load: Load) -> None:
 
 
 #: What setting up answers.
-NOTHING = Load(seconds=1.0, requests=0, answered=0, latencies_ms=[], cpu_s={}, busy=0.0)
+NOTHING = Load(seconds=1.0, requests=0, answered=0, latencies_ms=[], cpu_s={}, others=0.0)
 
 
 def _own_seconds() -> float:
