@@ -70,13 +70,13 @@ async def measure(
 async def _patiently(
     variant: Variant, *, seconds: float, tell: Tell, counting: bool = False
 ) -> Sample:
-    """One run; one that fails is told and done again, since a crowded machine makes time-outs.
+    """One run; one that fails is told and done again, longer, as a crowded machine needs time.
 
     Raises RunFailed when it keeps failing: figures with errors in them say nothing.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return await variant.measure(seconds, counting=counting)
+            return await variant.measure(attempt * seconds, counting=counting)
         except RunFailed as failure:
             if attempt == _ATTEMPTS:
                 raise
