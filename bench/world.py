@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -18,6 +19,7 @@ from deploy.local.databases import another_database, drop_database
 from deploy.local.failures import CannotRun
 from deploy.local.files import DirectoryLock, tail
 from deploy.local.ports import free_port
+from deploy.local.postgres import SUPERUSER
 from deploy.local.programs import GATEWAY, SERVICES, Program, service_addresses
 from deploy.local.servers import EmbeddedServers
 from deploy.local.settings import CHECKOUT, inherited_environment
@@ -33,6 +35,7 @@ _SERVER_SETTINGS: Final = {
     "shared_buffers": "1GB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "30min",
+    "scram_iterations": "1",
 }
 _PRINCIPAL: Final = Principal(kind="api_key", id="0123456789ab")
 
@@ -213,6 +216,9 @@ class World:
         await self.servers.start()
         connection = await asyncpg.connect(self.servers.admin_url)
         await connection.execute("create extension pg_stat_statements")
+        # Anew, under the few rounds of hashing set above: pgbench connects 32 times in each run.
+        password = urlsplit(self.servers.admin_url).password
+        await connection.execute(f"alter role {SUPERUSER} password '{password}'")
         await connection.close()
 
     def _remove_directory(self) -> None:
