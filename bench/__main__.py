@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bench.failures import RunFailed
 from bench.measuring import Measured, measure
-from bench.parts import PARTS
+from bench.plans import PLANS
 from bench.site import filled, set_up
 from bench.table import save, table
 from bench.world import World
@@ -27,22 +27,30 @@ class Options:
     parts: tuple[str, ...]
     rounds: int
     seconds: float
+    callers: int
     full: bool
 
 
 def options_of(arguments: list[str]) -> Options:
     """Read the command line; an unknown part ends the program with a word about the known ones."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--parts", default=",".join(PARTS), help="some of: " + ", ".join(PARTS))
+    parser.add_argument("--parts", default=",".join(PLANS), help="some of them, by comma")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measured run")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measured run")
+    parser.add_argument("--callers", type=int, default=64, help="requests in flight at once")
     parser.add_argument("--full", action="store_true", help="grow to 10 million entries")
     given = parser.parse_args(arguments)
-    parts = tuple(part for part in given.parts.split(",") if part)
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown or not parts or given.rounds < 1 or given.seconds < 1:
-        parser.error(f"parts are {', '.join(PARTS)}; at least 1 round of at least 1 second")
-    return Options(parts=parts, rounds=given.rounds, seconds=given.seconds, full=given.full)
+    asked = {part for part in given.parts.split(",") if part}
+    parts = tuple(part for part in PLANS if part in asked)
+    if asked != set(parts) or not parts or given.rounds < 1 or given.seconds < 1:
+        parser.error(f"parts are {', '.join(PLANS)}; at least 1 round of at least 1 second")
+    return Options(
+        parts=parts,
+        rounds=given.rounds,
+        seconds=given.seconds,
+        callers=given.callers,
+        full=given.full,
+    )
 
 
 def main() -> None:
@@ -70,18 +78,19 @@ async def run(options: Options) -> list[Measured]:
     async with World() as world:
         _tell("filling 10,000 members with 100,000 entries")
         url = await filled(world, members=MEMBERS, database="loyalty")
-        site = await set_up(world, members=MEMBERS, loyalty_url=url)
+        site = await set_up(world, members=MEMBERS, callers=options.callers, loyalty_url=url)
         for name in options.parts:
-            measured = await measure(
-                PARTS[name](site),
-                rounds=options.rounds,
-                seconds=options.seconds,
-                admin_url=world.servers.admin_url,
-                tell=_tell,
-            )
-            done.append(measured)
-            print(table(measured), flush=True)
-            save(done, about=_about(options))
+            async for part in PLANS[name](site, options.full):
+                measured = await measure(
+                    part,
+                    rounds=options.rounds,
+                    seconds=options.seconds,
+                    admin_url=world.servers.admin_url,
+                    tell=_tell,
+                )
+                done.append(measured)
+                print(table(measured), flush=True)
+                save(done, about=_about(options))
     return done
 
 
@@ -92,6 +101,7 @@ def _about(options: Options) -> dict[str, Any]:
         "python": sys.version.split()[0],
         "rounds": options.rounds,
         "seconds": options.seconds,
+        "callers": options.callers,
     }
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 
 import uvloop
 
-from bench.processes import busy_share, cpu_seconds, machine_times
+from bench.processes import cpu_seconds, machine_times, others_share
 from bench.requests import Kind, Spread, request_maker
 
 _OK = ord("2")
@@ -49,8 +49,8 @@ class Load:
     answered: int
     latencies_ms: list[float]
     cpu_s: dict[str, float]
-    #: Share of the machine's processors that was in use by anybody.
-    busy: float
+    #: Share of the machine that everything else used: the less, the better the figures.
+    others: float
 
 
 class LoadFailed(Exception):
@@ -172,14 +172,14 @@ async def run_load(job: Job) -> Load:
     await asyncio.wait_for(meter.ended.wait(), timeout=_DRAIN_S)
     if meter.failure is not None:
         raise LoadFailed(meter.failure)
-    spent = {name: after[name] - cpu[name] for name in cpu}
+    spent = {**{name: after[name] - cpu[name] for name in cpu}, "load": own}
     return Load(
         seconds=seconds,
         requests=len(meter.latencies),
         answered=meter.answered,
         latencies_ms=sorted(round(one, 3) for one in meter.latencies),
-        cpu_s={**spent, "load": own},
-        busy=busy_share(machine, machine_after),
+        cpu_s=spent,
+        others=others_share(machine, machine_after, ours=spent),
     )
 
 

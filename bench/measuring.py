@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.counters import Counted, Counters
+from bench.counters import Counters
 from bench.failures import RunFailed
 from bench.figures import Spread, ratios, spread
 from bench.parts import Part
@@ -13,6 +13,15 @@ from bench.variants import Sample, Variant
 _COUNTING_S: Final = 1.0
 _ATTEMPTS: Final = 3
 Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerRequest:
+    """What the database counted for each request, background work included."""
+
+    statements: float
+    writes: float
+    wal_bytes: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +35,10 @@ class Row:
     p50_ms: Spread
     p99_ms: Spread
     cpu_us: dict[str, Spread]
-    #: Share of the machine in use, by us and by others.
-    busy: Spread
-    statements: float
-    writes: float
-    wal_bytes: float
+    #: Share of the machine that everything else used.
+    others: Spread
+    #: None where it was not counted.
+    counted: PerRequest | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,23 +62,21 @@ async def measure(
             tell(f"{part.name} {number}/{rounds}  {variant.name}: {sample.rate:,.0f}/s")
     rows = []
     for variant, kept in zip(part.variants, samples, strict=True):
-        async with Counters(admin_url) as counters:
-            sample = await _patiently(variant, seconds=_COUNTING_S, tell=tell, counting=True)
-            answered = sample.answered
-        rows.append(_row(variant.name, kept, samples[0], counters.counted, answered))
+        counted = await _counted(variant, admin_url=admin_url, tell=tell) if part.counted else None
+        rows.append(_row(variant.name, kept, samples[0], counted))
     return Measured(part=part.name, title=part.title, rows=rows)
 
 
 async def _patiently(
     variant: Variant, *, seconds: float, tell: Tell, counting: bool = False
 ) -> Sample:
-    """One run; one that fails is told and done again, since a crowded machine makes time-outs.
+    """One run; one that fails is told and done again, longer, as a crowded machine needs time.
 
     Raises RunFailed when it keeps failing: figures with errors in them say nothing.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return await variant.measure(seconds, counting=counting)
+            return await variant.measure(attempt * seconds, counting=counting)
         except RunFailed as failure:
             if attempt == _ATTEMPTS:
                 raise
@@ -78,9 +84,18 @@ async def _patiently(
     raise AssertionError("the loop returns or raises")
 
 
-def _row(
-    name: str, samples: list[Sample], base: list[Sample], counted: Counted, answered: int
-) -> Row:
+async def _counted(variant: Variant, *, admin_url: str, tell: Tell) -> PerRequest:
+    async with Counters(admin_url) as counters:
+        sample = await _patiently(variant, seconds=_COUNTING_S, tell=tell, counting=True)
+    counted, answered = counters.counted, max(1, sample.answered)
+    return PerRequest(
+        statements=counted.statements / answered,
+        writes=counted.writes / answered,
+        wal_bytes=counted.wal_bytes / answered,
+    )
+
+
+def _row(name: str, samples: list[Sample], base: list[Sample], counted: PerRequest | None) -> Row:
     rates = [sample.rate for sample in samples]
     return Row(
         variant=name,
@@ -93,8 +108,6 @@ def _row(
             process: spread([sample.cpu_us[process] for sample in samples])
             for process in samples[0].cpu_us
         },
-        busy=spread([sample.busy for sample in samples]),
-        statements=counted.statements / max(1, answered),
-        writes=counted.writes / max(1, answered),
-        wal_bytes=counted.wal_bytes / max(1, answered),
+        others=spread([sample.others for sample in samples]),
+        counted=counted,
     )

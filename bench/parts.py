@@ -1,6 +1,6 @@
-"""The parts of the bench: what is compared with what."""
+"""What a part of the bench is, and the ways of doing things that parts are made of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,8 +14,8 @@ OPERATIONS: Final[dict[Kind, str]] = {
     "redeem": "redeem_points",
     "wallet": "show_wallet",
 }
-_CLIENTS: Final = (8, 16, 32)
-CALLERS: Final = 64
+#: The numbers of clients among which the raw limit is sought.
+CLIENTS: Final = (8, 16, 32)
 
 _DRAW: Final = "\\set member random(1, :members)\n"
 _HOT: Final = "\\set member 0\n"
@@ -29,6 +29,8 @@ class Part:
     name: str
     title: str
     variants: Sequence[Variant]
+    #: Whether a short run more counts statements and write transactions.
+    counted: bool = True
 
 
 def script(what: str, *, spread: Spread = "spread") -> str:
@@ -42,70 +44,12 @@ def script(what: str, *, spread: Spread = "spread") -> str:
     return f"{draw}{' '.join(query.split())};\n"
 
 
-def earn(site: Site) -> Part:
-    """One paid order per request, members drawn at random."""
-    return _write(site, "earn", title="earn: POST /v1/orders")
-
-
-def redeem(site: Site) -> Part:
-    """One redemption per request, members drawn at random."""
-    return _write(site, "redeem", title="redeem: POST /v1/members/{id}/points/redemptions")
-
-
-def wallet(site: Site) -> Part:
-    """One wallet per request."""
-    return Part(
-        name="wallet",
-        title="wallet: GET /v1/members/{id}/wallet",
-        variants=[
-            raw(site, "wallet", name="raw: pgbench, the wallet's own query"),
-            raw(site, "account", name="pgbench, the account's row alone"),
-            direct(site, "wallet"),
-            through_gateway(site, "wallet"),
-        ],
-    )
-
-
-def hot(site: Site) -> Part:
-    """Everybody at one member."""
-    return Part(
-        name="hot",
-        title="hot: 64 callers earn for one member",
-        variants=[
-            raw(site, "earn", spread="hot"),
-            direct(site, "earn", spread="hot"),
-            through_gateway(site, "earn", spread="hot"),
-            plain_orm(site, "earn", spread="hot"),
-        ],
-    )
-
-
-def single(site: Site) -> Part:
-    """Latency: one caller."""
-    return few(site, callers=1)
-
-
-def few(site: Site, *, callers: int) -> Part:
-    """What a write takes when few are there."""
-    return Part(
-        name="single",
-        title=f"single: earn and redeem with {callers} caller{'s' if callers > 1 else ''}",
-        variants=[
-            raw(site, "earn", clients=(callers,), name="raw: pgbench, earn"),
-            direct(site, "earn", callers=callers, name="ours, at loyalty's own door, earn"),
-            through_gateway(site, "earn", callers=callers, name="ours, through the gateway, earn"),
-            raw(site, "redeem", clients=(callers,), name="pgbench, redeem"),
-            direct(site, "redeem", callers=callers, name="ours, at loyalty's own door, redeem"),
-        ],
-    )
-
-
 def raw(
     site: Site,
     what: str,
     *,
     spread: Spread = "spread",
-    clients: Sequence[int] = _CLIENTS,
+    clients: Sequence[int] = CLIENTS,
     name: str = "raw: pgbench, one function per transaction",
 ) -> RawVariant:
     """The raw limit."""
@@ -123,7 +67,7 @@ def direct(
     site: Site,
     kind: Kind,
     *,
-    callers: int = CALLERS,
+    callers: int | None = None,
     spread: Spread = "spread",
     name: str = "ours, at loyalty's own door",
 ) -> HttpVariant:
@@ -134,7 +78,7 @@ def direct(
         port=site.loyalty.port,
         authorization=lambda: f"Bearer {site.world.token(operation=OPERATIONS[kind])}",
         members=site.members,
-        callers=callers,
+        callers=callers or site.callers,
         watched={"service": site.loyalty.pid, "postgres": site.world.postgres_pid},
         spread=spread,
     )
@@ -144,7 +88,7 @@ def through_gateway(
     site: Site,
     kind: Kind,
     *,
-    callers: int = CALLERS,
+    callers: int | None = None,
     spread: Spread = "spread",
     name: str = "ours, through the gateway",
 ) -> HttpVariant:
@@ -155,7 +99,7 @@ def through_gateway(
         port=site.gateway.port,
         authorization=lambda: f"Bearer {site.key}",
         members=site.members,
-        callers=callers,
+        callers=callers or site.callers,
         watched={
             "service": site.loyalty.pid,
             "gateway": site.gateway.pid,
@@ -173,29 +117,7 @@ def plain_orm(site: Site, kind: Kind, *, spread: Spread = "spread") -> HttpVaria
         port=site.orm.port,
         authorization=lambda: "none",
         members=site.members,
-        callers=CALLERS,
+        callers=site.callers,
         watched={"service": site.orm.pid, "postgres": site.world.postgres_pid},
         spread=spread,
     )
-
-
-def _write(site: Site, kind: Kind, *, title: str) -> Part:
-    return Part(
-        name=kind,
-        title=title,
-        variants=[
-            raw(site, kind),
-            direct(site, kind),
-            through_gateway(site, kind),
-            plain_orm(site, kind),
-        ],
-    )
-
-
-PARTS: Final[dict[str, Callable[[Site], Part]]] = {
-    "earn": earn,
-    "redeem": redeem,
-    "wallet": wallet,
-    "hot": hot,
-    "single": single,
-}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.failures import RunFailed
-from bench.processes import busy_share, machine_times, tree_seconds
+from bench.processes import machine_times, others_share, tree_seconds
 from deploy.local.binaries import find_postgres
 from deploy.local.settings import inherited_environment
 
@@ -26,7 +26,7 @@ class Raw:
     transactions: int
     latencies_ms: list[float]
     cpu_s: dict[str, float]
-    busy: float
+    others: float
 
 
 def find_pgbench() -> Path:
@@ -71,12 +71,13 @@ async def run_pgbench(
         server = tree_seconds(postgres_pid) - server
         rate, transactions = parse_report(report)
         latencies = await asyncio.to_thread(_latencies, folder)
+        cpu_s = {"postgres": server, "load": client_s}
         return Raw(
             rate=rate,
             transactions=transactions,
             latencies_ms=sorted(latencies),
-            cpu_s={"postgres": server, "load": client_s},
-            busy=busy_share(machine, machine_times()),
+            cpu_s=cpu_s,
+            others=others_share(machine, machine_times(), ours=cpu_s),
         )
 
 

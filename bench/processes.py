@@ -1,6 +1,7 @@
 """Processor time of processes, from /proc (Linux): what a request costs, and whom."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,10 +51,15 @@ def cpu_seconds(watched: dict[str, int]) -> dict[str, float]:
     return {name: tree_seconds(pid) for name, pid in watched.items()}
 
 
-def busy_share(before: tuple[float, float], after: tuple[float, float]) -> float:
-    """The share of the machine's processors that was in use between two `machine_times`."""
+def others_share(
+    before: tuple[float, float], after: tuple[float, float], *, ours: Mapping[str, float]
+) -> float:
+    """The share of the machine that everything but `ours` used between two `machine_times`.
+
+    `ours` is the processor time, in seconds, of what is measured and of its load.
+    """
     busy, total = after[0] - before[0], after[1] - before[1]
-    return busy / total if total > 0 else 0.0
+    return max(0.0, busy - sum(ours.values())) / total if total > 0 else 0.0
 
 
 def machine_times() -> tuple[float, float]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.load import Job, Load
-from bench.parts import CALLERS, OPERATIONS
+from bench.parts import OPERATIONS
 from bench.requests import Kind
 from bench.site import filled
 from bench.table import RESULTS
@@ -32,7 +32,7 @@ def main() -> None:
     """Run as a program."""
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
     parser.add_argument("kind", choices=sorted(OPERATIONS))
-    parser.add_argument("--callers", type=int, default=CALLERS)
+    parser.add_argument("--callers", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--hot", action="store_true", help="all at one member")
     parser.add_argument("--sort", default="tottime", help="as pstats knows it, such as cumtime")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.fill import ENTRIES_PER_MEMBER, fill, install_raw
+from bench.fill import fill, install_raw
 from bench.world import LOYALTY, Server, World
 from deploy.local.ports import free_port
 from deploy.local.programs import GATEWAY, Program
@@ -15,6 +15,8 @@ class Site:
 
     world: World
     members: int
+    #: How many requests are in flight at once, unless a part says otherwise.
+    callers: int
     raw_url: str
     loyalty: Server
     gateway: Server
@@ -22,13 +24,8 @@ class Site:
     #: A manager key of the gateway.
     key: str
 
-    @property
-    def entries(self) -> int:
-        """How many ledger entries were filled in."""
-        return self.members * ENTRIES_PER_MEMBER
 
-
-async def set_up(world: World, *, members: int, loyalty_url: str) -> Site:
+async def set_up(world: World, *, members: int, callers: int, loyalty_url: str) -> Site:
     """Copy the filled database for the raw limit, and serve it. Raises CannotRun."""
     name = loyalty_url.rpartition("/")[2]
     raw_url = await world.copy(f"{name}_raw", of=name)
@@ -41,6 +38,7 @@ async def set_up(world: World, *, members: int, loyalty_url: str) -> Site:
     return Site(
         world=world,
         members=members,
+        callers=callers,
         raw_url=raw_url,
         loyalty=loyalty,
         gateway=gateway,

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from bench.measuring import Measured, Row
+from bench.measuring import Measured, PerRequest, Row
 
 RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
 _PROCESSES: Final = ("service", "gateway", "postgres", "load")
 _HEADINGS: Final = (
     "", "callers", "per second", "× raw", "p50 ms", "p99 ms", *(f"{one} µs" for one in _PROCESSES),
-    "statements", "writes", "WAL bytes", "busy",
+    "statements", "writes", "WAL bytes", "others",
 )  # fmt: skip
 
 
@@ -42,11 +42,15 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.p50_ms.median:.2f}",
         f"{row.p99_ms.median:.2f}",
         *(f"{one.median:,.0f}" if one else "–" for one in cpu),
-        f"{row.statements:.1f}",
-        f"{row.writes:.2f}",
-        f"{row.wal_bytes:,.0f}",
-        f"{row.busy.median:.0%}",
+        *_counted(row.counted),
+        f"{row.others.median:.0%}",
     )
+
+
+def _counted(counted: PerRequest | None) -> tuple[str, str, str]:
+    if counted is None:
+        return "–", "–", "–"
+    return f"{counted.statements:.1f}", f"{counted.writes:.2f}", f"{counted.wal_bytes:,.0f}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ from bench.pgbench import Raw, run_pgbench
 from bench.requests import Kind, Spread
 from deploy.local.settings import CHECKOUT, inherited_environment
 
-_WARM_S: Final = 1.0
+_WARM_S: Final = 0.5
 _GRACE_S: Final = 60.0
 
 
@@ -28,8 +28,8 @@ class Sample:
     p99_ms: float
     #: Processor time of each request in µs, by process.
     cpu_us: Mapping[str, float]
-    #: Share of the machine in use by anybody, bench or not.
-    busy: float
+    #: Share of the machine that everything else used.
+    others: float
     #: All requests that the database saw, for its counters.
     answered: int
     callers: int
@@ -139,7 +139,7 @@ def load_sample(load: Load, *, callers: int) -> Sample:
         p50_ms=percentile(load.latencies_ms, 0.5),
         p99_ms=percentile(load.latencies_ms, 0.99),
         cpu_us={name: per_request_us(spent, load.requests) for name, spent in load.cpu_s.items()},
-        busy=load.busy,
+        others=load.others,
         answered=load.answered,
         callers=callers,
     )
@@ -152,7 +152,7 @@ def _raw_sample(raw: Raw, *, clients: int) -> Sample:
         p50_ms=percentile(raw.latencies_ms, 0.5),
         p99_ms=percentile(raw.latencies_ms, 0.99),
         cpu_us={name: per_request_us(one, raw.transactions) for name, one in spent},
-        busy=raw.busy,
+        others=raw.others,
         answered=raw.transactions,
         callers=clients,
     )

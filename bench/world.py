@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 
 from deploy.local.child import Child, Crash, run_to_end
-from deploy.local.databases import another_database, copy_database
+from deploy.local.databases import another_database, drop_database
 from deploy.local.failures import CannotRun
 from deploy.local.files import DirectoryLock, tail
 from deploy.local.ports import free_port
+from deploy.local.postgres import SUPERUSER
 from deploy.local.programs import GATEWAY, SERVICES, Program, service_addresses
 from deploy.local.servers import EmbeddedServers
 from deploy.local.settings import CHECKOUT, inherited_environment
@@ -33,6 +35,7 @@ _SERVER_SETTINGS: Final = {
     "shared_buffers": "1GB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "30min",
+    "scram_iterations": "1",
 }
 _PRINCIPAL: Final = Principal(kind="api_key", id="0123456789ab")
 
@@ -116,8 +119,11 @@ class World:
         return url
 
     async def copy(self, database: str, *, of: str) -> str:
-        """A copy of a database that nobody is connected to; gives the superuser's address."""
-        await copy_database(admin_url=self.servers.admin_url, name=database, template=of)
+        """A fresh copy of a database that nobody is connected to; gives the superuser's address."""
+        await drop_database(admin_url=self.servers.admin_url, name=database)
+        connection = await asyncpg.connect(self.servers.admin_url, command_timeout=600)
+        await connection.execute(f"create database {database} template {of} strategy file_copy")
+        await connection.close()
         return self.admin_url(database)
 
     def environment(self, program: Program, database_url: str) -> dict[str, str]:
@@ -210,6 +216,9 @@ class World:
         await self.servers.start()
         connection = await asyncpg.connect(self.servers.admin_url)
         await connection.execute("create extension pg_stat_statements")
+        # Anew, under the few rounds of hashing set above: pgbench connects 32 times in each run.
+        password = urlsplit(self.servers.admin_url).password
+        await connection.execute(f"alter role {SUPERUSER} password '{password}'")
         await connection.close()
 
     def _remove_directory(self) -> None:

@@ -42,6 +42,10 @@ def upgrade() -> None:
             "orders",
             sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False),
         )
+    for table in ("refunds", "order_cancellations"):
+        op.create_index(
+            f"{table}_waiting", table, ["order_id"], postgresql_where=sa.text("applied_at is null")
+        )
     op.add_column("orders", sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("refunds", sa.Column("returned_points", sa.BigInteger(), nullable=True))
     op.add_column("refunds", sa.Column("items_match", sa.Boolean(), nullable=True))
@@ -52,6 +56,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("set local lock_timeout = '4s'")
 
+    op.drop_index(
+        "refunds_waiting", table_name="refunds", postgresql_where=sa.text("applied_at is null")
+    )
     op.drop_column("refunds", "items_match")
     op.drop_column("refunds", "returned_points")
     op.drop_column("orders", "cancelled_at")

@@ -69,6 +69,11 @@ class OrderCancellation(Table, table=True):
     """That an order was called off, once. It may be reported before its order."""
 
     __tablename__ = "order_cancellations"
+    __table_args__ = (
+        Index(
+            "order_cancellations_waiting", "order_id", postgresql_where=text("applied_at is null")
+        ),
+    )
 
     order_id: str = words(primary_key=True)
     #: None while the order is unknown.
@@ -94,6 +99,7 @@ class Refund(Table, table=True):
     __table_args__ = (
         CheckConstraint("amount_fen > 0", name="refund_amount"),
         Index("refunds_by_order", "order_id"),
+        Index("refunds_waiting", "order_id", postgresql_where=text("applied_at is null")),
     )
 
     refund_id: str = words(primary_key=True)
