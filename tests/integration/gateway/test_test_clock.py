@@ -39,8 +39,8 @@ async def key_of(gateway: GatewayUnderTest, *scopes: str) -> str:
 
 async def test_a_live_system_refuses(gateway: GatewayUnderTest) -> None:
     for method, path in (("GET", "/v1/test_clock"), ("POST", ADVANCE)):
-        more = {"json": {"seconds": 60}} if method == "POST" else {}
-        reply = await gateway.call(method, path, **more)
+        body = {"seconds": 60} if method == "POST" else None
+        reply = await gateway.call(method, path, json=body)
         assert (reply.status_code, reply.json()["code"]) == (404, "sandbox_only")
     assert gateway.database.clock.now() == NOON
     assert gateway.app.state.journey is None

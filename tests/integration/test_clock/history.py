@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from services.loyalty.operations.imports import open_import
+from services.loyalty.operations.imports import ImportTerms, open_import
 from shared.kernel.clock import rfc3339
 from tests.integration.test_clock.sandbox import Sandbox
 from tests.support.service import ServiceUnderTest
@@ -72,7 +72,9 @@ async def _issue_and_reserve(box: Sandbox, member: str) -> None:
 
 async def _break_off_an_upload(box: Sandbox) -> None:
     await box.loyalty.database.run(
-        lambda transaction: open_import(transaction, key="history", media_type="text/csv"),
+        lambda transaction: open_import(
+            transaction, key="history", media_type="text/csv", terms=ImportTerms(kind="orders")
+        ),
         actor="api_key:managerk",
     )
 

@@ -58,6 +58,7 @@ class Sandbox:
 
     def now(self) -> datetime:
         """The time that all clocks show; fails when they differ."""
+        now: datetime
         (now,) = {service.app.state.database.clock.now() for service in self.services.values()}
         return now
 
