@@ -12,6 +12,8 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 Connection: TypeAlias = asyncpg.Connection
+#: How many connections lanes may hold in a process: two for each of two hot operations.
+LANES_MOST: Final = 4
 
 # The few statements here are prepared once and their plans do not depend on the values.
 _SETTINGS: Final = "set plan_cache_mode = force_generic_plan"

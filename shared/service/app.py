@@ -15,7 +15,8 @@ from shared.db import Database
 from shared.events.feed import feed_router
 from shared.events.operator_api import operator_router
 from shared.http.access import require_call
-from shared.http.hot import HotPaths, hot_routes, open_door
+from shared.http.hot import open_door
+from shared.http.hot_routes import HotPaths, hot_routes
 from shared.http.middleware import InternalAccess, RequestScope
 from shared.http.problems import install_problem_handlers
 from shared.http.tokens import TokenVerifier

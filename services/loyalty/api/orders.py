@@ -31,7 +31,8 @@ from shared.http.fields import (
     Quantity,
     RequestModel,
 )
-from shared.http.hot import HotKeyedWrite, HotRoute
+from shared.http.hot import HotKeyedWrite
+from shared.http.hot_routes import HotRoute
 from shared.http.problems import request_language
 from shared.http.writes import KeyedWrite, Reply
 from shared.kernel.errors import NotFound

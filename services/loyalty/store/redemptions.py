@@ -21,8 +21,8 @@ _USED_LOTS: Final = text(
       from point_entries as entries
       join lot_allocations as parts
         on parts.member_id = entries.member_id and parts.entry_seq = entries.seq
-      where entries.member_id = :member_id
-        and entries.cause_kind = 'redemption' and entries.cause_id = :redemption_id
+      where entries.cause_kind = 'redemption' and entries.cause_id = :redemption_id
+        and entries.kind <> 'repaid'
       group by parts.lot_id having sum(parts.points) < 0
     ) as paid
     join point_lots as lots on lots.member_id = :member_id and lots.id = paid.lot_id
@@ -37,7 +37,7 @@ _AS_HELD: Final = text(
       where parts.member_id = entries.member_id and parts.entry_seq = entries.seq
     )::text as lots
     from point_entries as entries
-    where member_id = :member_id and kind = 'held'
+    where kind = 'held'
       and cause_kind = 'redemption' and cause_id = :redemption_id
     """
 )
@@ -150,7 +150,9 @@ async def used_lots(
 ) -> list[tuple[Lot, int]]:
     """The lots that pay for a redemption, as they are now, and how much each of them pays.
 
-    What has gone back to a lot under the redemption's name no longer counts.
+    What has gone back to a lot under the redemption's name no longer counts, even where it paid
+    debt at once. Lots keep their ids in a merge: whoever was the member then, they are this one's
+    now.
     """
     rows = await execute(
         session, _USED_LOTS, {"member_id": member_id, "redemption_id": redemption_id}
@@ -165,7 +167,7 @@ async def as_held(
     found = await execute(
         session,
         _AS_HELD,
-        {"member_id": redemption.member_id, "redemption_id": redemption.id},
+        {"redemption_id": redemption.id},
     )
     row = found.one()
     balances = Balances(

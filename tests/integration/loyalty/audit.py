@@ -15,6 +15,12 @@ _ACCOUNTS = """
         where l.member_id = a.member_id and l.state = 'pending'), 0)::bigint as lots_pending
     from accounts a
 """
+# What the account says of growth is what its entries since then say: batches rely on it.
+_GROWTH = """
+    select a.member_id, a.growth, a.growth_since, sum(g.growth) as entries from accounts a
+    left join growth_entries g on g.member_id = a.member_id and g.occurred_at >= a.growth_since
+    group by a.member_id having coalesce(sum(g.growth), 0) <> a.growth
+"""
 _LOTS = """
     select l.id from point_lots l left join lot_allocations p
       on p.member_id = l.member_id and p.lot_id = l.id
@@ -38,6 +44,7 @@ async def audit(loyalty: ServiceUnderTest) -> int:
         _check(account, entries)
         count += len(entries)
     assert await loyalty.rows(_LOTS) == []
+    assert await loyalty.rows(_GROWTH) == []
     return count
 
 

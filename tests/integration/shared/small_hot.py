@@ -12,7 +12,8 @@ from shared.batches import Saving, Stale
 from shared.contracts.envelope import EventData
 from shared.db import Occasion
 from shared.http.fields import ExternalId, ReplyModel, RequestModel
-from shared.http.hot import HotKeyedWrite, HotRoute
+from shared.http.hot import HotKeyedWrite
+from shared.http.hot_routes import HotRoute
 from shared.http.writes import Reply
 from shared.idempotency import keep_replies, kept_rows
 from shared.lanes import Connection
