@@ -27,7 +27,7 @@ class Lanes:
     @asynccontextmanager
     async def take(self) -> AsyncIterator[Connection]:
         """A connection that is not inside a transaction; thrown away if anything goes wrong."""
-        held, connection = self._free.pop() if self._free else await self._open()
+        held, connection = await self._sound_one()
         sound = False
         try:
             yield connection
@@ -43,6 +43,16 @@ class Lanes:
                 connection.terminate()
                 await held.invalidate()
                 await held.close()
+
+    async def _sound_one(self) -> tuple[AsyncConnection, Connection]:
+        """One from the stack, or a new one; those whose server has died meanwhile are let go."""
+        while self._free:
+            held, connection = self._free.pop()
+            if not connection.is_closed():
+                return held, connection
+            await held.invalidate()
+            await held.close()
+        return await self._open()
 
     async def close(self) -> None:
         """Give all connections back."""

@@ -14,7 +14,8 @@ from deploy.local.files import tail
 from deploy.local.settings import CHECKOUT
 
 _STOP_SECONDS: Final = 12.0
-_STEADY_SECONDS: Final = 60.0
+#: Whoever has served for so long did come up: a crash after that is its first, not one of a row.
+_STEADY_SECONDS: Final = 10.0
 _HOPELESS_STARTS: Final = 3
 
 
