@@ -11,7 +11,7 @@ then as debt. Each step undoes the other exactly, so only the difference of the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.loyalty.domain.holds import give_back
@@ -26,6 +26,7 @@ from services.loyalty.domain.ledger import (
 )
 from services.loyalty.domain.lots import Cause, Lot, usage_order
 from services.loyalty.domain.points import in_order_of_use, lot_of
+from shared.kernel.records import replace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,14 @@ break the books raises LedgerBroken, in production as in tests, before anything 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
 from services.loyalty.domain.chain import microseconds, row_hash
 from services.loyalty.domain.lots import Allocation, Cause, Lot, LotState
 from shared.kernel.errors import Refusal
+from shared.kernel.records import replace
 
 MemberAccount = Literal["available", "pending", "held", "debt"]
 ProgrammeAccount = Literal[
