@@ -21,10 +21,10 @@ _VICTIMS: Final = {
     "postgres": 16, "postgres backend": 12,
 }  # fmt: skip
 #: How many answers there are between two kills; nobody is killed at leisure.
-_MOST_BETWEEN: Final = 120
-_LONGEST_WAIT_S: Final = 15.0
+_MOST_BETWEEN: Final = 60
+_LONGEST_WAIT_S: Final = 6.0
 #: How often the next one dies while the others are still picking themselves up.
-_AT_ONCE: Final = 0.15
+_AT_ONCE: Final = 0.2
 
 
 @dataclass(kw_only=True)
