@@ -24,7 +24,7 @@ class BackOff:
     """How long to wait before the next start, in seconds."""
 
     first: float = 0.5
-    most: float = 30.0
+    most: float = 5.0
 
     def seconds(self, crashes: int) -> float:
         """The wait after so many crashes in a row (1 and up): twice as long each time."""

@@ -64,7 +64,12 @@ async def check_then_write(patch: pytest.MonkeyPatch, service: Planted) -> None:
         "(given.version is null or given.version = accounts.version)",
         "true",
     )
-    await _change(service, "alter table point_entries drop constraint point_entries_pkey")
+    # Two keys would stop it: an entry's number, and a lot's part in it.
+    await _change(
+        service,
+        "alter table point_entries drop constraint point_entries_pkey",
+        "alter table lot_allocations drop constraint lot_allocations_pkey",
+    )
 
 
 async def stale_read_unrefused(patch: pytest.MonkeyPatch, service: Planted) -> None:
@@ -225,6 +230,12 @@ async def reward_issued_again(patch: pytest.MonkeyPatch, service: Planted) -> No
         return None
 
     patch.setattr(rewards.store, "find_reward", unknown)
+    # Two keys would stop it: the reward's id, and the voucher's source.
+    await _change(
+        service,
+        "alter table rewards drop constraint rewards_pkey",
+        "alter table vouchers drop constraint voucher_once_per_source",
+    )
 
 
 async def stock_checked_then_taken(patch: pytest.MonkeyPatch, service: Planted) -> None:

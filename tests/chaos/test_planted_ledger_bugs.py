@@ -138,6 +138,6 @@ async def test_the_planted_bug_is_seen(
         service.bumping = row.where
     await row.bug(monkeypatch, service)
     others = [start] if row.where == "loyalty and replicas" else []
-    with pytest.raises(AssertionError) as seen:
+    # A KeyError: there was no problem document where a refusal should have been.
+    with pytest.raises((AssertionError, KeyError)):
         await row.seen_by(service, *others)
-    print(row.bug.__name__, "->", repr(seen.value)[:300])

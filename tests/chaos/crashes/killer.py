@@ -17,8 +17,8 @@ from tests.support.waiting import until
 
 #: Who is killed how often, of a hundred.
 _VICTIMS: Final = {
-    "loyalty": 28, "gateway": 14, "segmentation": 12, "referral": 8, "valkey-server": 10,
-    "postgres": 16, "postgres backend": 12,
+    "loyalty": 24, "gateway": 12, "segmentation": 12, "referral": 6, "valkey-server": 16,
+    "postgres": 16, "postgres backend": 14,
 }  # fmt: skip
 #: How many answers there are between two kills; nobody is killed at leisure.
 _MOST_BETWEEN: Final = 60
