@@ -14,7 +14,7 @@ from shared.db import Database
 from shared.events.feed import feed_router
 from shared.events.operator_api import operator_router
 from shared.http.access import require_call
-from shared.http.hot import HotPaths, hot_routes, open_door
+from shared.http.hot import BatchDoor, HotPaths, hot_routes, open_door
 from shared.http.middleware import InternalAccess, RequestScope
 from shared.http.problems import install_problem_handlers
 from shared.http.tokens import TokenVerifier
@@ -57,6 +57,10 @@ def create_app(parts: ServiceParts) -> FastAPI:
         subscriptions=parts.subscriptions,
         jobs=parts.jobs,
     )
+    doors = {
+        name: open_door(database=machinery.database, operation=operation)
+        for name, operation in parts.batches.items()
+    }
     verifier = TokenVerifier(audience=parts.service, trusted=settings.internal_trusted_keys)
 
     app = FastAPI(
@@ -67,7 +71,7 @@ def create_app(parts: ServiceParts) -> FastAPI:
         redoc_url=None,
         # RequestScope makes the spans; FastAPI's own would double them.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        lifespan=_lifespan(machinery, background=settings.background),
+        lifespan=_lifespan(machinery, doors=list(doors.values()), background=settings.background),
         middleware=[
             Middleware(RequestScope, service=parts.service, clock=machinery.clock),
             Middleware(InternalAccess, verifier=verifier),
@@ -78,8 +82,8 @@ def create_app(parts: ServiceParts) -> FastAPI:
     app.state.clock = machinery.clock
     app.state.signer = machinery.signer
     app.state.subscribers = machinery.subscribers
-    for name, operation in parts.batches.items():
-        setattr(app.state, name, open_door(database=machinery.database, operation=operation))
+    for name, door in doors.items():
+        setattr(app.state, name, door)
     app.state.timekeeper = machinery.timekeeper
     for name, value in parts.state.items():
         setattr(app.state, name, value)
@@ -104,11 +108,16 @@ def _include_routes(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> 
     app.include_router(_health_router(database))
 
 
-def _lifespan(machinery: Machinery, *, background: bool) -> Any:
+def _lifespan(
+    machinery: Machinery, *, doors: Sequence[BatchDoor[Any, Any, Any]], background: bool
+) -> Any:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with machinery.running(background=background):
             yield
+            # Before the connections go: what a batch has begun, it brings to its end.
+            for door in doors:
+                await door.collector.close()
 
     return lifespan
 

@@ -2,6 +2,7 @@
 
 As in `tests/chaos/test_crashes.py`, with as many kills as you have time for (some seconds each).
 Ends with 0 when every promise was kept, else names what was not and leaves the data directory.
+`--bug` plants one into the real processes or their callers, so that it must be caught.
 """
 
 import argparse
@@ -11,16 +12,17 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import get_args
 
-from tests.chaos.crashes.rig import CrashRig, crash_rig
+from tests.chaos.crashes.rig import Bug, CrashRig, crash_rig
 from tests.chaos.crashes.verdict import verdict
 from tests.chaos.crashes.verdict_events import verdict_on_events
 
 
-async def run(*, kills: int, directory: Path) -> list[str]:
+async def run(*, kills: int, directory: Path, bug: Bug | None = None) -> list[str]:
     """Kill so often, then say what is wrong."""
     began = time.monotonic()
-    async with crash_rig(directory) as rig:
+    async with crash_rig(directory, bug=bug) as rig:
 
         def tell(count: int) -> None:
             if count % 10 == 0 or count == kills:
@@ -34,10 +36,10 @@ async def run(*, kills: int, directory: Path) -> list[str]:
     return faults
 
 
-def main(kills: int) -> int:
+def main(kills: int, *, bug: Bug | None = None) -> int:
     """Run as a program; the exit status."""
     directory = Path(tempfile.mkdtemp(prefix="huitou-crash-"))
-    faults = asyncio.run(run(kills=kills, directory=directory))
+    faults = asyncio.run(run(kills=kills, directory=directory, bug=bug))
     if faults:
         print(*faults, f"journal and data: {directory}", sep="\n", flush=True)
         return 1
@@ -60,4 +62,6 @@ def _say(rig: CrashRig, what: str, *, since: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.soak.crash")
     parser.add_argument("--kills", type=int, default=1_000)
-    sys.exit(main(parser.parse_args().kills))
+    parser.add_argument("--bug", choices=get_args(Bug))
+    given = parser.parse_args()
+    sys.exit(main(given.kills, bug=given.bug))

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 
@@ -25,8 +26,10 @@ _LONGEST_WAIT_S: Final = 0.8
 class Caller:
     """Sends operations through the gateway and keeps the journal."""
 
-    def __init__(self, *, http: httpx.AsyncClient, journal: Journal) -> None:
+    def __init__(self, *, http: httpx.AsyncClient, journal: Journal, same_key: bool = True) -> None:
+        """`same_key=False` is a caller as they should not be, to prove that it shows."""
         self._http = http
+        self._same_key = same_key
         self.journal = journal
 
     async def ask(
@@ -45,9 +48,8 @@ class Caller:
 
     async def again(self, asked: Asked) -> httpx.Response:
         """Send what was asked once more, with its key."""
-        return await self._http.post(
-            asked.path, json=asked.body, headers={"Idempotency-Key": asked.id}
-        )
+        key = asked.id if self._same_key or asked.tries == 1 else uuid4().hex
+        return await self._http.post(asked.path, json=asked.body, headers={"Idempotency-Key": key})
 
     async def _once(self, asked: Asked) -> bool:
         """Whether there was an answer."""

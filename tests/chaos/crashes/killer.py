@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -39,10 +40,11 @@ class Killer:
 
     async def kill(self, *, times: int, told: Callable[[int], None] = lambda _count: None) -> None:
         """Kill so many, each at a random moment of the work."""
+        victims = _shuffled(times)
         for count in range(1, times + 1):
             if random.random() >= _AT_ONCE:
                 await self._some_work()
-            await until(self._kill_one, what="a victim", within_s=60)
+            await until(lambda: self._kill_one(victims), what="a victim", within_s=60)
             told(count)
 
     async def _some_work(self) -> None:
@@ -56,18 +58,18 @@ class Killer:
         )
         await asyncio.sleep(random.uniform(0, 0.05))
 
-    def _kill_one(self) -> bool:
-        [victim] = random.choices(list(_VICTIMS), list(_VICTIMS.values()))
+    def _kill_one(self, victims: list[str]) -> bool:
+        """Kill the next who is alive; who is dead already has another turn later."""
+        victim = victims.pop(0)
         pid = self._find(victim)
-        if pid is None:
-            return False  # it is dead already
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        self.killed[victim] += 1
-        self.last_at = time.monotonic()
-        return True
+        with suppress(ProcessLookupError):
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+                self.killed[victim] += 1
+                self.last_at = time.monotonic()
+                return True
+        victims.append(victim)
+        return False
 
     def _find(self, victim: str) -> int | None:
         children = self.runner.children()
@@ -75,6 +77,16 @@ class Killer:
             return children.get(victim)
         backends = list(_backends(children.get("postgres", 0)))
         return random.choice(backends) if backends else None
+
+
+def _shuffled(times: int) -> list[str]:
+    """So many victims in a random order, each as often as is its share."""
+    shares = [(victim, times * share / 100) for victim, share in _VICTIMS.items()]
+    victims = [victim for victim, share in shares for _ in range(int(share))]
+    missing = times - len(victims)
+    victims += random.choices([victim for victim, _ in shares], [s for _, s in shares], k=missing)
+    random.shuffle(victims)
+    return victims
 
 
 def _backends(postmaster: int) -> Iterator[int]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import httpx
 
@@ -17,6 +17,8 @@ from tests.chaos.crashes.killer import Killer
 from tests.chaos.crashes.shopper import Shopper, Town
 from tests.e2e.runner_process import RunnerProcess
 from tests.support.waiting import until
+
+Bug = Literal["acknowledged_before_commit", "new_key_for_each_attempt"]
 
 SHOPPERS: Final = 12
 _MEMBERS_EACH: Final = 3
@@ -75,9 +77,13 @@ class CrashRig:
 
 
 @asynccontextmanager
-async def crash_rig(directory: Path) -> AsyncIterator[CrashRig]:
-    """A fresh system of real processes on durable servers of its own, in this directory."""
-    async with RunnerProcess(directory / "data") as runner:
+async def crash_rig(directory: Path, *, bug: Bug | None = None) -> AsyncIterator[CrashRig]:
+    """A fresh system of real processes on durable servers of its own, in this directory.
+
+    With a bug it is to be caught: in the callers, or planted into the processes.
+    """
+    planted = {"PYTHONPATH": str(_PLANTED)} if bug == "acknowledged_before_commit" else {}
+    async with RunnerProcess(directory / "data", planted) as runner:
         key = await runner.first_key()
         urls = [runner.published()[f"{name}_DATABASE_URL"] for name in _SERVICES]
         headers = {"Authorization": f"Bearer {key}"}
@@ -96,7 +102,9 @@ async def crash_rig(directory: Path) -> AsyncIterator[CrashRig]:
             journal = Journal(file=directory / "journal.jsonl")
             yield CrashRig(
                 journal=journal,
-                caller=Caller(http=http, journal=journal),
+                caller=Caller(
+                    http=http, journal=journal, same_key=bug != "new_key_for_each_attempt"
+                ),
                 killer=Killer(runner=runner, answered=lambda: journal.acknowledged),
                 loyalty=loyalty,
                 segmentation=segmentation,
@@ -115,4 +123,5 @@ async def dawdle(books: Books) -> None:
     )
 
 
+_PLANTED: Final = Path(__file__).parent / "planted"
 _SERVICES: Final = ("LOYALTY", "SEGMENTATION", "REFERRAL")

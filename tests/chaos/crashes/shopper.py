@@ -12,6 +12,8 @@ from tests.chaos.crashes.journal import Asked
 
 #: What one member starts with, in points; the load spends and earns around it.
 STARTING_POINTS: Final = 2_000
+#: How often more is asked for than anybody has: a refusal is a promise, too.
+_TOO_MUCH: Final = 0.05
 #: Longer ago than the hold of seven days, so that points can be spent at once.
 _LONG_AGO: Final = timedelta(days=20)
 #: Whoever reports that an order was received reports the same, or they would contradict each other.
@@ -139,7 +141,8 @@ class Shopper:
 
     async def _spend(self, kind: Any, noun: str) -> Asked:
         id = self.caller.journal.fresh(kind)
-        body = {"points": random.randint(1, 150), "purpose": "crash", "reference": id}
+        points = random.randint(1, 150) if random.random() > _TOO_MUCH else 9_999_999
+        body = {"points": points, "purpose": "crash", "reference": id}
         path = f"/v1/members/{random.choice(self.town.members)}/points/{noun}"
         asked: Asked = await self.caller.ask(kind, path, body, id=id)
         return asked

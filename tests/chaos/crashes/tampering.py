@@ -12,7 +12,7 @@ WORDS: Final = (
     "redemptions: refused, and done nevertheless",
     "transfers: nobody asked for",
     "left its sender 0 times",
-    "captured",
+    "received is",
     "kept (",
     "sent again",
     "the auditor",
@@ -30,9 +30,10 @@ async def tamper(rig: CrashRig) -> None:
     """Lose, double, make up and alter, a little of each."""
     journal = rig.journal
     lost, spent = journal.promised("order")[0], journal.promised("redeem")[0]
-    captured = journal.promised("capture")[0].told["id"]
+    given = journal.promised("transfer")[0].told["id"]
     refused = next(one for one in journal.of("redeem") if one.status == 409)
     await rig.loyalty.change(
+        "grant update on point_entries to current_user",
         "alter table point_entries disable trigger user",
         f"delete from orders where order_id = '{lost.id}'",
         _copied(spent.told["id"], id="rdm_twice", reference=spent.id),
@@ -40,8 +41,8 @@ async def tamper(rig: CrashRig) -> None:
         "insert into transfers"
         " (id, member_id, to_member_id, points, reason, created_by, created_at)"
         " values ('trf_made_up', 'mem_one', 'mem_other', 1, 'nobody asked', 'nobody', now())",
-        "update point_entries set points = points + 1 where kind = 'captured'"
-        f" and cause_id = '{captured}'",
+        "update point_entries set points = points + 1 where cause_kind = 'transfer'"
+        f" and cause_id = '{given}'",
         "update idempotency_keys set body = body || ' ' where status = 200",
         "delete from outbox where pos = (select max(pos) from outbox"
         " where type = 'points.redeemed.v1')",
