@@ -8,9 +8,9 @@ from tests.chaos.crashes.tampering import tamper, unseen
 from tests.chaos.crashes.verdict import verdict
 from tests.chaos.crashes.verdict_events import verdict_on_events
 
-KILLS = 9
+KILLS = 40
 #: PostgreSQL is two victims: its first process, and one that serves a connection.
-LEAST_OF_POSTGRES = 0
+LEAST_OF_POSTGRES = 8
 
 
 async def test_whatever_was_acknowledged_is_in_the_ledger_exactly_once_after_40_kills(
