@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid4
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -24,13 +23,11 @@ class NewEvent:
 
     subject: str
     data: EventData
-    event_id: UUID = field(default_factory=uuid4)
     #: The trace of whoever noted it: in a batch of foreign events, each has its own.
     traceparent: str | None = field(default_factory=_present_trace)
 
 
 _EVENTS: Final[Sequence[Column[tuple[NewEvent, datetime, int]]]] = [
-    ("event_id", "uuid", lambda one: one[0].event_id),
     ("type", "text", lambda one: one[0].data.type),
     ("subject", "text", lambda one: one[0].subject),
     ("data", "jsonb", lambda one: one[0].data.model_dump_json()),
@@ -63,7 +60,7 @@ def appending(placeholder: str, *, after: str = "true") -> str:
     ), appended as (
       insert into outbox
         (id, event_id, type, subject, subject_version, occurred_at, data, traceparent)
-      select nextval('outbox_id'), event_id, type, subject, subject_version,
+      select nextval('outbox_id'), gen_random_uuid(), type, subject, subject_version,
              occurred_at, data, traceparent
       from numbered order by place
     )

@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from shared.batch_runner import BatchRunner
 from shared.batches import Answered, BatchOperation, NeedsCare, Submission
@@ -144,40 +144,39 @@ class HotRoute(APIRoute):
 
 
 class HotPaths:
-    """Innermost of the middleware: takes the paths of hot routes past the router.
+    """Knows the paths of hot routes and serves them past the router and the framework's layers.
 
     Going through all routes of a service costs more than all else that a hot request needs.
     """
 
-    def __init__(self, app: ASGIApp, *, routes: Sequence[HotRoute]) -> None:
-        self._app = app
+    def __init__(self, *, routes: Sequence[HotRoute]) -> None:
         self._routes = [(route, route.path_regex, _Resolver(route)) for route in routes]
 
+    def take(self, scope: Scope) -> bool:
+        """Whether a request is for a hot route; if so, the route is noted in its scope."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return False
+        for route, pattern, resolve in self._routes:
+            matched = pattern.match(scope["path"])
+            if matched is not None:
+                scope["route"] = route
+                scope["path_params"] = matched.groupdict()
+                scope["huitou.resolve"] = resolve
+                return True
+        return False
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            path = scope["path"]
-            for route, pattern, resolve in self._routes:
-                matched = pattern.match(path)
-                if matched is not None:
-                    scope["route"] = route
-                    scope["path_params"] = matched.groupdict()
-                    await _serve(resolve, scope, receive, send)
-                    return
-        await self._app(scope, receive, send)
+        request = Request(scope, receive)
+        try:
+            response = await scope["huitou.resolve"](request)
+        except Exception as error:
+            response = await problem_of(request, error)
+        await response(scope, receive, send)
 
 
 def hot_routes(routers: Sequence[APIRouter]) -> list[HotRoute]:
     """The hot routes among those of some routers."""
     return [route for one in routers for route in one.routes if isinstance(route, HotRoute)]
-
-
-async def _serve(resolve: "_Resolver", scope: Scope, receive: Receive, send: Send) -> None:
-    request = Request(scope, receive)
-    try:
-        response = await resolve(request)
-    except Exception as error:
-        response = await problem_of(request, error)
-    await response(scope, receive, send)
 
 
 class _Resolver:

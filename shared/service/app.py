@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.batches import BatchOperation
 from shared.db import Database
@@ -45,6 +46,18 @@ class ServiceParts:
     state: Mapping[str, Any] = field(default_factory=dict)
 
 
+class ServiceApp(FastAPI):
+    """A FastAPI application whose hot routes are served before the framework begins."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hot: tuple[HotPaths, ASGIApp] | None = getattr(self.state, "hot", None)
+        if hot is not None and hot[0].take(scope):
+            scope["app"] = self
+            await hot[1](scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
+
+
 def create_app(parts: ServiceParts) -> FastAPI:
     """Build one service's application: every route but health needs an internal token."""
     settings = parts.settings
@@ -63,7 +76,7 @@ def create_app(parts: ServiceParts) -> FastAPI:
     }
     verifier = TokenVerifier(audience=parts.service, trusted=settings.internal_trusted_keys)
 
-    app = FastAPI(
+    app = ServiceApp(
         title=parts.title,
         version="1",
         openapi_url="/internal/openapi.json",
@@ -75,13 +88,15 @@ def create_app(parts: ServiceParts) -> FastAPI:
         middleware=[
             Middleware(RequestScope, service=parts.service, clock=machinery.clock),
             Middleware(InternalAccess, verifier=verifier),
-            Middleware(HotPaths, routes=hot_routes(parts.routers)),
         ],
     )
     app.state.database = machinery.database
     app.state.clock = machinery.clock
     app.state.signer = machinery.signer
     app.state.subscribers = machinery.subscribers
+    paths = HotPaths(routes=hot_routes(parts.routers))
+    inner = InternalAccess(paths, verifier=verifier)
+    app.state.hot = paths, RequestScope(inner, service=parts.service, clock=machinery.clock)
     for name, door in doors.items():
         setattr(app.state, name, door)
     app.state.timekeeper = machinery.timekeeper
