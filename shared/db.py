@@ -170,6 +170,9 @@ def is_transient(error: BaseException) -> bool:
         return _may_pass(error)
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "08000")[:2] in _TRANSIENT
+    if isinstance(error, asyncpg.InternalClientError):
+        # What a connection says that heard its server's last word, but not yet that it has ended.
+        return True
     return isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
 
 

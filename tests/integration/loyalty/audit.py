@@ -1,11 +1,10 @@
 """Checks of the whole ledger from its rows alone, as an auditor would do it."""
 
 import json
-from typing import Any
+from typing import Any, Protocol
 
 from services.loyalty.domain.ledger import Balances, Entry, Stamp, entry_hash
 from services.loyalty.domain.lots import Allocation, Cause
-from tests.support.service import ServiceUnderTest
 
 _ACCOUNTS = """
     select a.*,
@@ -36,7 +35,15 @@ _ENTRIES = """
 """
 
 
-async def audit(loyalty: ServiceUnderTest) -> int:
+class Readable(Protocol):
+    """Whatever shows the rows of a loyalty database."""
+
+    async def rows(self, statement: str, **parameters: Any) -> list[Any]:
+        """What a statement finds."""
+        ...
+
+
+async def audit(loyalty: Readable) -> int:
     """Check every member's books; says how many entries there are."""
     count = 0
     for account in await loyalty.rows(_ACCOUNTS):

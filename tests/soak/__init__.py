@@ -1,0 +1,1 @@
+"""Long runs, for releases rather than for every change."""
