@@ -14,9 +14,9 @@ from tests.property.loyalty.reference_lots import (
     Member,
     No,
     asked,
+    day_end,
     day_of,
     later,
-    day_end,
     year_on,
 )
 
@@ -255,14 +255,17 @@ class Books:
         member.lots |= other.lots
         member.held, member.debt = member.held + other.held, member.debt + other.debt
         member.repay(member.in_turn())
-        self.members[source] = Member(state="merged", lapsed=other.lapsed)
+        self.members[source] = Member(state="merged", into=who)
+        for one in self.members.values():
+            one.into = who if one.into == source else one.into
         for one in [*self.orders.values(), *self.redemptions.values()]:
             one.who = who if one.who == source else one.who
 
     @asked
     def erase(self, who: str) -> None:
         self.settled(who)
-        self.members[who] = Member(state="erased")
+        for one in [who, *(name for name, one in self.members.items() if one.into == who)]:
+            self.members[one] = Member(state="erased")
 
     @asked
     def extend(self, who: str, at: datetime) -> None:
@@ -292,9 +295,9 @@ class Books:
     def _ended(self, who: str) -> Member:
         """No lot lapses unless a notice of its day and of all of it was delivered in time."""
         member = self.settled(who)
-        while past := sorted((lot.ends, n) for n, lot in member.lots.items()
-                             if lot.open and lot.left and lot.ends and lot.ends <= self.now):  # fmt: skip
-            ends, name = past[0]
+        while past := [(lot.ends, name) for name, lot in member.lots.items()
+                       if lot.open and lot.left and lot.ends and lot.ends <= self.now]:  # fmt: skip
+            ends, name = min(past)
             lot = member.lots[name]
             for one in self.notices:
                 if ((one.who, one.ends) == (who, ends) and one.lots.get(name, 0) >= lot.left

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -25,13 +25,13 @@ from hypothesis.stateful import (
 )
 
 from services.loyalty.verify.__main__ import verify
-from tests.property.loyalty import world_moves_more  # noqa: F401 - its moves become known
+from tests.property.loyalty import world_clock, world_moves_more  # noqa: F401 - their moves
 from tests.property.loyalty.world import World
 from tests.property.loyalty.world_home import hold_true, home
 from tests.property.loyalty.world_moves import MOVES, Move
+from tests.servers import Servers
 from tests.support.databases import Databases
 from tests.support.service import NOON, ServiceUnderTest
-from tests.servers import Servers
 
 PARTS: Final = 4
 EXAMPLES: Final = int(os.environ.get("MACHINE_EXAMPLES", "500")) // PARTS
@@ -81,8 +81,7 @@ class Life(RuleBasedStateMachine):
         self.here.worlds += 1
         self.here.loyalty.clock.at = NOON
         self.world = World(self.here.loyalty, self.here.connection, str(self.here.worlds))
-        for _ in range(people):
-            self.here.run(self.world.enrol())
+        self.here.run(self.world.begin(people))
 
     @invariant()
     def the_rows_agree(self) -> None:
@@ -97,9 +96,7 @@ class Life(RuleBasedStateMachine):
 
     async def _end(self) -> None:
         await hold_true(self.here.connection, self.world.people)
-        for who in self.world.people:
-            if self.world.books.members[who].state == "active":
-                await self.here.loyalty.call("erase_member", member_id=who)
+        await self.world.end()
         await hold_true(self.here.connection, self.world.people)
 
 

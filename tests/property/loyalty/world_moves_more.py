@@ -1,20 +1,18 @@
-"""More that may happen in a world: among members, by operators, and as time passes."""
+"""More that may happen in a world: among members, by operators, and once more."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from shared.http.tokens import Principal
 from shared.kernel.clock import rfc3339
 from tests.integration.loyalty.imports_points_world import balance, imported
-from tests.property.loyalty.reference_lots import day_end
-from tests.property.loyalty.world import BY_NATURE, World, run_clock
+from tests.property.loyalty.world import BY_NATURE, World
 from tests.property.loyalty.world_moves import chosen, move, part_of, person
-from tests.support.service import MANAGER, ServiceUnderTest
+from tests.support.service import MANAGER
 
 SECOND: Final = Principal(kind="api_key", id="secondkey")
 POINTS: Final = (7, 60, 500, 6_000, 9_000, 12_000, -5, -90, -700, -11_000)
-_SHORT: Final = (1, 14, 60, 9 * 60)
-_DAYS: Final = (1, 7, 17, 31, 120, 350)
+_DAYS: Final = (61, 67, 91, 180, 410)
 
 
 def erased(world: World, who: str) -> bool:
@@ -94,13 +92,16 @@ async def erase(world: World, who: int) -> None:
         await world.ask(
             "erase_member", lambda _: world.books.erase(member), member_id=member, people=[member]
         )
+        # What told of a person is answered otherwise from now on.
+        gone = {who for who in world.people if erased(world, who)}
+        world.requests = [one for one in world.requests if not one.people & gone]
         await world.enrol()
 
 
-@move(who=7, days=5)
+@move(who=7, days=len(_DAYS) - 1)
 async def extend(world: World, who: int, days: int) -> None:
     """An operator makes lots good for longer."""
-    member, until = person(world, who), world.now() + timedelta(days=_DAYS[days] + 60)
+    member, until = person(world, who), world.now() + timedelta(days=_DAYS[days])
     given = {"expires_at": rfc3339(until.replace(microsecond=0)), "reason": "门店装修"}
     await world.ask(
         "extend_lots", lambda _: world.books.extend(member, until), member_id=member, json=given,
@@ -137,25 +138,6 @@ async def deliver(world: World, pick: int) -> None:
         )  # fmt: skip
 
 
-@move(span=len(_SHORT) - 1)
-async def wait(world: World, span: int) -> None:
-    """Some time passes, and no job comes by."""
-    world.loyalty.clock.advance(timedelta(minutes=_SHORT[span]))
-
-
-@move(days=len(_DAYS) - 1)
-async def live_on(world: World, days: int) -> None:
-    """Days pass; whenever something falls due, it is done."""
-    await visit(world.loyalty, [world], until=world.now() + timedelta(days=_DAYS[days]))
-
-
-@move(days=len(_DAYS) - 1)
-async def come_back(world: World, days: int) -> None:
-    """Days pass while the jobs stand still; then all that has become due is done at once."""
-    world.loyalty.clock.advance(timedelta(days=_DAYS[days]))
-    await visit(world.loyalty, [world], until=world.now())
-
-
 @move(lambda world: world.requests, pick=40)
 async def repeat(world: World, pick: int) -> None:
     """An earlier request is made again, with its key."""
@@ -168,20 +150,4 @@ async def tell_again(world: World, pick: int) -> None:
     told = [one for one in world.requests if one.operation in BY_NATURE and one.status < 300]
     if told:
         one = chosen(told, pick)
-        await world.ask(
-            one.operation, lambda _: "ok", people=one.people, by=one.by, **one.given
-        )
-
-
-async def visit(loyalty: ServiceUnderTest, worlds: list[World], *, until: datetime) -> None:
-    """Move the clock to a moment, by way of all at which something falls due."""
-    for world in worlds:
-        world.books.now = loyalty.clock.now()
-    while True:
-        at = min([world.books.next_moment() for world in worlds] + [until])
-        loyalty.clock.at = at
-        await run_clock(loyalty)
-        for world in worlds:
-            await world.do_jobs(at)
-        if at >= until:
-            return
+        await world.ask(one.operation, lambda _: "ok", people=one.people, by=one.by, **one.given)

@@ -1,0 +1,1 @@
+"""Proofs that take hours: a million operations, a thousand kills (`make soak`)."""
