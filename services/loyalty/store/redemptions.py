@@ -14,6 +14,8 @@ from services.loyalty.domain.lots import Allocation, Cause, Lot
 from services.loyalty.store.tables import Member, Redemption, Reservation
 from shared.sql import execute
 
+# By the redemption alone, since entries stay where they were when their member was merged into
+# another. What came back to a lot and repaid debt from there is back all the same.
 _USED_LOTS: Final = text(
     """
     select lots.*, paid.points as paid from (
@@ -21,8 +23,8 @@ _USED_LOTS: Final = text(
       from point_entries as entries
       join lot_allocations as parts
         on parts.member_id = entries.member_id and parts.entry_seq = entries.seq
-      where entries.member_id = :member_id
-        and entries.cause_kind = 'redemption' and entries.cause_id = :redemption_id
+      where entries.cause_kind = 'redemption' and entries.cause_id = :redemption_id
+        and entries.kind <> 'repaid'
       group by parts.lot_id having sum(parts.points) < 0
     ) as paid
     join point_lots as lots on lots.member_id = :member_id and lots.id = paid.lot_id
@@ -37,8 +39,7 @@ _AS_HELD: Final = text(
       where parts.member_id = entries.member_id and parts.entry_seq = entries.seq
     )::text as lots
     from point_entries as entries
-    where member_id = :member_id and kind = 'held'
-      and cause_kind = 'redemption' and cause_id = :redemption_id
+    where kind = 'held' and cause_kind = 'redemption' and cause_id = :redemption_id
     """
 )
 
