@@ -13,6 +13,9 @@ SERVICE ?= loyalty
 # As many test workers as there are processors, at most 4.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -gt 4 ] && echo 4 || echo $$n)
 TESTS ?= tests
+# How much `make soak` does.
+SOAK_OPERATIONS ?= 1000000
+SOAK_KILLS ?= 1000
 CODE := shared services gateway deploy bench tests
 
 # What a fresh clone needs lies in .venv; .state/ remembers from which requirements it was made.
@@ -80,6 +83,11 @@ fmt: $(DEV) ## Bring the code into its format
 .PHONY: bench
 bench: $(BENCH_VENV)/made ## Measure against the raw database and others (PARTS=earn,hot ROUNDS=3)
 	@$(BENCH_VENV)/bin/python -m bench $(BENCH)
+
+.PHONY: soak
+soak: $(DEV) ## Prove it for hours: a million operations, a thousand kills (SOAK_OPERATIONS, SOAK_KILLS)
+	@$(PY) -m tests.soak model --operations $(SOAK_OPERATIONS)
+	@$(PY) -m tests.soak crash --kills $(SOAK_KILLS)
 
 .PHONY: logs
 logs: ## Follow the logs of the running system

@@ -90,6 +90,8 @@ class OrderRecordings:
         found = state.members.get(command.member_id)
         if found is None:
             raise MemberNotFound
+        if state.records is None and found.state != "active":
+            raise NeedsCare  # the order may be on record from before they were merged or erased
         member = settle(occasion, found.active())
         member = renewed(member, at=command.paid_at, now=occasion.now)
         recorded = record(

@@ -14,6 +14,8 @@ from services.loyalty.domain.lots import Allocation, Cause, Lot
 from services.loyalty.store.tables import Member, Redemption, Reservation
 from shared.sql import execute
 
+# By the redemption alone, since entries stay where they were when their member was merged into
+# another. What came back to a lot and repaid debt from there is back all the same.
 _USED_LOTS: Final = text(
     """
     select lots.*, paid.points as paid from (
@@ -37,8 +39,7 @@ _AS_HELD: Final = text(
       where parts.member_id = entries.member_id and parts.entry_seq = entries.seq
     )::text as lots
     from point_entries as entries
-    where kind = 'held'
-      and cause_kind = 'redemption' and cause_id = :redemption_id
+    where kind = 'held' and cause_kind = 'redemption' and cause_id = :redemption_id
     """
 )
 

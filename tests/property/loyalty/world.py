@@ -1,0 +1,236 @@
+"""A few members of the running service beside the reference, compared after every request."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+import httpx
+
+from services.loyalty.jobs import JOBS
+from shared.http.tokens import Principal
+from shared.jobs import run_due
+from shared.kernel.clock import rfc3339
+from tests.property.loyalty.reference import Books
+from tests.property.loyalty.reference_lots import Member
+from tests.support.service import MANAGER, ServiceUnderTest
+
+#: What the clock does to points.
+CLOCK: Final = [
+    job
+    for job in JOBS
+    if job.name
+    in ("release_due_lots", "release_stale_holds", "announce_expiries", "expire_due_lots")
+]
+#: Refusals that are kept under their key, as what was done is.
+KEPT: Final = (200, 201, 202, 404, 409)
+#: By natural keys these count once, whatever the Idempotency-Key.
+BY_NATURE: Final = ("record_order", "complete_order", "refund_order", "cancel_order")
+
+_ACCOUNTS: Final = """
+    select a.member_id, a.available, a.pending, a.held, a.debt, (
+      select coalesce(json_agg(json_build_array(id, state, points, remaining,
+        (extract(epoch from expires_at) * 1000000)::bigint)), '[]')
+      from point_lots l where l.member_id = a.member_id) as lots
+    from accounts a where a.member_id = any($1)
+"""
+_NOTICES: Final = """
+    select n.id, n.member_id, n.expires_at, (
+      select json_object_agg(lot_id, points) from expiry_notice_lots l where l.notice_id = n.id
+    ) as lots
+    from expiry_notices n where n.member_id = any($1) and not n.id = any($2) order by n.id
+"""
+
+
+class Disagreement(AssertionError):
+    """The service and the reference say different things."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A request that was answered, so that it can be made again."""
+
+    operation: str
+    given: dict[str, Any]
+    key: str
+    by: Principal
+    status: int
+    body: bytes
+    people: frozenset[str]
+
+
+@dataclass
+class World:
+    """Some members, known to nobody else."""
+
+    loyalty: ServiceUnderTest
+    connection: asyncpg.Connection
+    name: str
+    books: Books = field(init=False)
+    people: list[str] = field(default_factory=list)
+    orders: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.books = Books(self.now())
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self.loyalty.clock.now()
+
+    def new_name(self, prefix: str) -> str:
+        """A name that nothing has yet."""
+        self.steps += 1
+        return f"{prefix}-{self.name}-{self.steps}"
+
+    async def enrol(self) -> str:
+        """One member more."""
+        identity = {"kind": "external", "value": self.new_name("user")}
+        reply = await self.loyalty.call("enrol_member", json={"identities": [identity]})
+        assert reply.status_code == httpx.codes.CREATED, reply.text
+        who: str = reply.json()["id"]
+        self.people.append(who)
+        self.books.members[who] = Member()
+        return who
+
+    async def begin(self, people: int) -> None:
+        """So many members, some of whom have points already."""
+        for points in (400, 90, 0, 0, 0)[:people]:
+            who = await self.enrol()
+            if points:
+                await self.ask(
+                    "adjust_points",
+                    lambda body, who=who, points=points: self.books.adjust(
+                        who, points, MANAGER.id, body["id"]
+                    ),
+                    member_id=who, json={"points": points, "reason": "欢迎"}, people=[who],
+                )  # fmt: skip
+
+    async def ask(
+        self,
+        operation: str,
+        rule: Callable[[dict[str, Any]], str],
+        *,
+        people: Iterable[str],
+        by: Principal = MANAGER,
+        **given: Any,
+    ) -> None:
+        """Make a request; its outcome and everybody's points must be what the rule says."""
+        key = uuid.uuid4().hex
+        while True:
+            reply = await self.loyalty.call(operation, key=key, principal=by, **given)
+            if reply.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+        body = reply.json()
+        outcome = "ok" if reply.is_success else body["code"]
+        self.story.append(f"{rfc3339(self.now())} {operation} {given} → {outcome}")
+        self.books.now = self.now()
+        expected = rule(body)
+        if outcome != expected:
+            raise Disagreement(f"the service says {outcome}, the reference {expected}{self.told()}")
+        if reply.status_code in KEPT:
+            made = Request(
+                operation=operation, given=given, key=key, by=by, status=reply.status_code,
+                body=reply.content, people=frozenset(people),
+            )  # fmt: skip
+            self.requests.append(made)
+        await self.compare()
+
+    async def again(self, request: Request) -> None:
+        """Make a request again under its key: the same bytes, and nothing changes."""
+        reply = await self.loyalty.call(
+            request.operation, key=request.key, principal=request.by, **request.given
+        )
+        self.story.append(f"again: {request.operation} {request.given}")
+        if (reply.status_code, reply.content) != (request.status, request.body):
+            raise Disagreement(f"{request.body!r} is now {reply.content!r}{self.told()}")
+        await self.compare()
+
+    async def do_jobs(self, at: datetime) -> None:
+        """Let the clock of the reference do what the service's jobs have just done."""
+        self.books.now = at
+        self.books.run_jobs()
+        self.story.append(f"{rfc3339(at)} jobs")
+        await self.compare()
+        await self._learn_notices()
+
+    async def compare(self) -> None:
+        """Balances and lots of all members, as stored, are those of the reference."""
+        rows = await self.connection.fetch(_ACCOUNTS, self.people)
+        for row in rows:
+            who, member = row["member_id"], self.books.members[row["member_id"]]
+            found = {name: row[name] for name in ("available", "pending", "held", "debt")}
+            expected = {
+                "available": member.points(are_open=True),
+                "pending": member.points(are_open=False),
+                "held": member.held,
+                "debt": member.debt,
+            }
+            lots = {one[0]: tuple(one[1:]) for one in json.loads(row["lots"])}
+            _name_new_lots(member, lots)
+            kept = {name: _told(member, name) for name in member.lots}
+            if member.state != "active":
+                kept, lots = {}, {name: one for name, one in lots.items() if one[2]}
+            if (found, lots) != (expected, kept):
+                wrong = {n: (lots.get(n), kept.get(n)) for n in {*lots, *kept}
+                         if lots.get(n) != kept.get(n)}  # fmt: skip
+                raise Disagreement(
+                    f"{who} has {found}, expected {expected}; lots (found, expected): {wrong}"
+                    f"{self.told()}"
+                )
+
+    async def end(self) -> None:
+        """Erase everybody, so that the clock's jobs are done with them."""
+        for who in self.people:
+            if self.books.members[who].state == "active":
+                reply = await self.loyalty.call("erase_member", member_id=who)
+                assert reply.is_success, reply.text
+
+    def told(self) -> str:
+        """What happened so far, for whoever reads of a disagreement."""
+        return "".join(f"\n  {one}" for one in ["", *self.story[-80:]])
+
+    async def _learn_notices(self) -> None:
+        known = [one.id for one in self.books.notices if one.id]
+        rows = await self.connection.fetch(_NOTICES, self.people, known)
+        found = sorted((r["member_id"], r["expires_at"], sorted(json.loads(r["lots"]).items()),
+                        r["id"]) for r in rows)  # fmt: skip
+        new = sorted((one for one in self.books.notices if not one.id),
+                     key=lambda one: (one.who, one.ends))  # fmt: skip
+        expected = [(one.who, one.ends, sorted(one.told.items())) for one in new]
+        if [one[:3] for one in found] != expected:
+            raise Disagreement(f"notices {found}, expected {expected}{self.told()}")
+        for one, row in zip(new, found, strict=True):
+            one.id = row[3]
+
+
+async def run_clock(loyalty: ServiceUnderTest) -> None:
+    """Let the service do what is due."""
+    for job in CLOCK:
+        await run_due(job, database=loyalty.database)
+
+
+def _told(member: Member, name: str) -> tuple[str, int, int, int | None]:
+    lot = member.lots[name]
+    state = ("available" if lot.open else "pending") if lot.left else "closed"
+    return state, lot.points, lot.left, _micros(lot.ends)
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else round(at.timestamp()) * 1_000_000 + at.microsecond
+
+
+def _name_new_lots(member: Member, lots: dict[str, tuple[Any, ...]]) -> None:
+    """Give the reference's new lots the ids that the service gave them, by what they are."""
+    new = sorted(name for name in member.lots if name.startswith("new "))
+    unknown = [name for name in lots if name not in member.lots]
+    for name in new:
+        same = [one for one in unknown if lots[one] == _told(member, name)]
+        if same:
+            unknown.remove(same[0])
+            member.lots[same[0]] = member.lots.pop(name)
