@@ -52,6 +52,8 @@ def _is_noncharacter(letter: str) -> bool:
 
 
 def _one_line(given: str) -> str:
+    if given.isascii() and given.isprintable() and given[:1] != " " != given[-1:]:
+        return given
     cleaned = clean_text(given).strip()
     if len(cleaned.splitlines()) > 1:
         raise PydanticCustomError("unclean_text", "must be one line")

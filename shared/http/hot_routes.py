@@ -12,10 +12,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from shared.http.access import WrongOperation
 from shared.http.hot import HotWrite
+from shared.http.middleware import header_of
 from shared.http.problems import problem_of
 from shared.http.tokens import Call, Unauthenticated
 from shared.http.writes import KEY_LENGTH_MAX, IdempotencyKeyMissing, fingerprint
@@ -23,6 +25,9 @@ from shared.idempotency import Claim
 
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
 _UNSUPPORTED_MEDIA: Final = 415
+_TOO_LARGE: Final = 413
+#: No hot request is nearly as long; the gateway refuses most of what is longer before.
+BODY_BYTES_MAX: Final = 1024 * 1024
 
 
 class HotRoute(APIRoute):
@@ -95,7 +100,7 @@ class _Resolver:
     async def __call__(self, request: Request) -> Response:
         call = self._call_of(request)
         arguments: dict[str, Any] = self._path_of(request.path_params)
-        raw = await request.body()
+        raw = await _read(request.receive)
         write = self._write_of(request, call, raw)
         arguments[self._body_name] = self._body_of(request, raw)
         arguments["write"] = write
@@ -118,7 +123,7 @@ class _Resolver:
             raise _invalid(error, "path") from None
 
     def _write_of(self, request: Request, call: Call, raw: bytes) -> HotWrite:
-        key = request.headers.get("idempotency-key")
+        key = header_of(request.scope, b"idempotency-key")
         if key is None:
             raise IdempotencyKeyMissing
         if len(key) > KEY_LENGTH_MAX or not _KEY.fullmatch(key):
@@ -135,13 +140,28 @@ class _Resolver:
     def _body_of(self, request: Request, raw: bytes) -> Any:
         if not raw:
             raise RequestValidationError([{"type": "missing", "loc": ("body",)}])
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        given = header_of(request.scope, b"content-type") or ""
+        media_type = given.partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise HTTPException(_UNSUPPORTED_MEDIA)
         try:
             return self._body.validate_json(raw)
         except ValidationError as error:
             raise _invalid(error, "body") from None
+
+
+async def _read(receive: Receive) -> bytes:
+    """The whole body, at once in the ordinary case. Raises HTTPException 413."""
+    raw = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        raw += message.get("body", b"")
+        if len(raw) > BODY_BYTES_MAX:
+            raise HTTPException(_TOO_LARGE)
+        if not message.get("more_body", False):
+            return raw
 
 
 def _parameters(endpoint: Callable[..., Any]) -> dict[str, Any]:
