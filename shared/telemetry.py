@@ -109,7 +109,7 @@ def configure_logging(*, service: str, level: str) -> None:
         logging.getLogger(own).propagate = True
 
 
-def count_request(*, service: str, operation: str, status: int, seconds: float) -> None:
+def count_request(service: str, operation: str, status: int, *, seconds: float) -> None:
     """Count a request and its time."""
     counted, timed = _request_metrics(service, operation, status)
     counted.inc()

@@ -25,7 +25,7 @@ HEARTBEAT_S: Final = 2.0
 _PUBLISHED_AT_ONCE: Final = 500
 _BACKOFF_S: Final = 1.0
 #: What is committed within this time is announced together; under load it spares most of the work.
-_GATHERING_S: Final = 0.01
+_GATHERING_S: Final = 0.02
 
 
 def channel_of(service: str) -> str:

@@ -68,6 +68,8 @@ class HotPaths:
         request = Request(scope, receive)
         try:
             response = await scope["huitou.resolve"](request)
+        except ClientDisconnect:
+            return
         except Exception as error:
             response = await problem_of(request, error)
         await response(scope, receive, send)
@@ -157,7 +159,8 @@ async def _read(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        raw += message.get("body", b"")
+        piece: bytes = message.get("body", b"")
+        raw += piece
         if len(raw) > BODY_BYTES_MAX:
             raise HTTPException(_TOO_LARGE)
         if not message.get("more_body", False):

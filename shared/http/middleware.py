@@ -79,9 +79,7 @@ class RequestScope:
             operation = operation_of(scope)
             span.set_attribute("http.response.status_code", status)
             span.set_attribute("huitou.operation", operation)
-            count_request(
-                service=self._service, operation=operation, status=status, seconds=seconds
-            )
+            count_request(self._service, operation, status, seconds=seconds)
             if scope["path"] not in OPEN_PATHS:
                 log_request(
                     service=self._service,
