@@ -144,6 +144,10 @@ class Points(Orders):
         if who == source:
             raise No("merge_with_itself")
         member, other = self.settled(who), self.settled(source)
+        ours, theirs = ({one.about for one in self.redemptions.values() if one.state == "held"
+                         and one.who == name} for name in (who, source))  # fmt: skip
+        if ours & theirs:
+            raise No("merge_holds_conflict")
         member.lots |= other.lots
         member.held, member.debt = member.held + other.held, member.debt + other.debt
         member.repay(member.in_turn())
