@@ -79,7 +79,8 @@ class MergeReply(ReplyModel):
         404: {"description": "`member_not_found`"},
         409: {
             "description": "`merge_with_itself`, `member_merged`, `balance_limit_reached`,"
-            " `merge_too_large`: the source has more than 2,000 orders"
+            " `merge_too_large`: the source has more than 2,000 orders;"
+            " `merge_holds_conflict`: both hold points for the same purpose and reference"
         },
     },
 )

@@ -30,6 +30,12 @@ class MergeTooLarge(Refusal):
     code = "merge_too_large"
 
 
+class MergeHoldsConflict(Refusal):
+    """Both hold points for the same purpose and reference, which one member can only do once."""
+
+    code = "merge_holds_conflict"
+
+
 class MergeReversed(Refusal):
     """The merge was taken back before; that counts once."""
 

@@ -11,6 +11,7 @@ from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.domain.merges import (
     ORDERS_MAX,
+    MergeHoldsConflict,
     MergeTooLarge,
     MergeWithItself,
     hand_over,
@@ -42,7 +43,8 @@ async def merge_members(
 ) -> MemberMerge:
     """Make the source go on as the member: all that the source has is the member's from now on.
 
-    Raises MergeWithItself, MemberNotFound, MemberMerged, MergeTooLarge and BalanceLimitReached.
+    Raises MergeWithItself, MemberNotFound, MemberMerged, MergeTooLarge, MergeHoldsConflict and
+    BalanceLimitReached.
     """
     session = transaction.session
     if member_id == source_member_id:
@@ -51,6 +53,8 @@ async def merge_members(
     target, source = both[member_id].active(), both[source_member_id].active()
     if await store.has_more_orders(session, member_id=source.id, than=ORDERS_MAX):
         raise MergeTooLarge(most=ORDERS_MAX)
+    if await store.hold_the_same(session, member_id=target.id, source=source.id):
+        raise MergeHoldsConflict
     merge = _new_merge(transaction, target=target, source=source, reason=reason)
     merge.number = await store.next_number(session, member_id=target.id)
     await _join_rows(transaction, merge=merge)

@@ -55,6 +55,15 @@ _GROWTH: Final = text(
     where members.id = any(:member_ids) group by members.id
     """
 )
+_SAME_HOLDS: Final = text(
+    """
+    select exists (
+      select from redemptions as one
+      join redemptions as other using (purpose, reference)
+      where one.member_id = :member_id and one.state = 'held'
+        and other.member_id = :source and other.state = 'held')
+    """
+)
 _NUMBER: Final = text(
     "select coalesce(max(number), 0) + 1 from member_merges where member_id = :member_id"
 )
@@ -87,6 +96,12 @@ async def has_more_orders(session: AsyncSession, *, member_id: str, than: int) -
     """Whether a member has more orders than so many."""
     found = await execute(session, _ORDERS, {"member_id": member_id, "most": than + 1})
     return int(found.scalar_one()) > than
+
+
+async def hold_the_same(session: AsyncSession, *, member_id: str, source: str) -> bool:
+    """Whether two members hold points for the same purpose and reference."""
+    found = await execute(session, _SAME_HOLDS, {"member_id": member_id, "source": source})
+    return bool(found.scalar_one())
 
 
 async def next_number(session: AsyncSession, *, member_id: str) -> int:
