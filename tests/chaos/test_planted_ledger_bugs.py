@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.chaos import planted_ledger_bugs as bugs
+from tests.chaos import planted_rule_bugs as rules
 from tests.integration.loyalty import (
     test_cancellations,
     test_expiries,
@@ -96,31 +97,31 @@ TABLE = [
         seen_by=test_cancellations.test_points_given_back_repay_debt_first,
     ),
     Row(
-        bug=bugs.refund_counts_again,
+        bug=rules.refund_counts_again,
         seen_by=test_refunds.test_a_refund_counts_once_whatever_the_key,
     ),
     Row(
-        bug=bugs.cancelling_restores_again,
+        bug=rules.cancelling_restores_again,
         seen_by=test_cancellations.test_cancelling_twice_gives_back_once_and_answers_alike,
     ),
     Row(
-        bug=bugs.captured_after_release,
+        bug=rules.captured_after_release,
         seen_by=test_holds.test_captured_or_released_once_more_changes_nothing_and_answers_alike,
     ),
     Row(
-        bug=bugs.hold_ends_when_the_job_comes_by,
+        bug=rules.hold_ends_when_the_job_comes_by,
         seen_by=test_holds.test_a_hold_past_its_time_cannot_be_captured_whether_or_not_the_job_has_come_by,
     ),
     Row(
-        bug=bugs.days_of_utc,
+        bug=rules.days_of_utc,
         seen_by=test_expiries.test_points_lapse_at_the_end_of_their_last_day_in_shanghai_once_the_member_was_told,
     ),
     Row(
-        bug=bugs.reward_issued_again,
+        bug=rules.reward_issued_again,
         seen_by=test_rewards.test_a_repeated_reward_is_issued_once,
     ),
     Row(
-        bug=bugs.stock_checked_then_taken,
+        bug=rules.stock_checked_then_taken,
         seen_by=test_vouchers_issue.test_stock_is_never_oversold_whatever_the_concurrency,
     ),
 ]
