@@ -42,6 +42,8 @@ class Row:
     seen_by: Callable[..., Awaitable[None]]
     #: The service in which the test runs: loyalty, or the small one with one of its two doors.
     where: Literal["loyalty", "loyalty and replicas", "bump", "bump_hot"] = "loyalty"
+    #: How often the test is given its chance, where a bug needs two to meet at the wrong moment.
+    rounds: int = 1
 
 
 TABLE = [
@@ -62,6 +64,7 @@ TABLE = [
     Row(
         bug=bugs.locks_in_any_order,
         seen_by=test_transfers.test_opposite_transfers_at_once_never_stand_in_each_others_way,
+        rounds=10,
     ),
     Row(
         bug=bugs.reply_kept_in_another_transaction,
@@ -139,6 +142,10 @@ async def test_the_planted_bug_is_seen(
         service.bumping = row.where
     await row.bug(monkeypatch, service)
     others = [start] if row.where == "loyalty and replicas" else []
-    # A KeyError: there was no problem document where a refusal should have been.
-    with pytest.raises((AssertionError, KeyError)):
-        await row.seen_by(service, *others)
+    for _ in range(row.rounds):
+        try:
+            await row.seen_by(service, *others)
+        except (AssertionError, KeyError):
+            # A KeyError: there was no problem document where a refusal should have been.
+            return
+    pytest.fail(f"{row.bug.__name__} was not seen")

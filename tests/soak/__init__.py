@@ -1,1 +1,1 @@
-"""Long runs, for releases rather than for every change."""
+"""Proofs that take hours: a million operations, a thousand kills (`make soak`)."""
