@@ -12,25 +12,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.loyalty.domain import redemptions as rules_of_redemptions
-from services.loyalty.domain.redemptions import Standing
-from services.loyalty.operations import cancellations, holds, rewards
-from services.loyalty.operations import vouchers as vouchers_operations
-from services.loyalty.store import accounts, books, order_batches, redemption_batches
+from services.loyalty.operations import cancellations
+from services.loyalty.store import (
+    accounts,
+    books,
+    order_batches,
+    redemption_batches,
+)
 from services.loyalty.store.accounts import LockedMember
-from services.loyalty.store.orders import OrderRecord
-from services.loyalty.store.tables import Redemption, VoucherTemplate
 from shared.batch_runner import BatchRunner
 from shared.db import Database, Transaction
 from shared.http import hot
 from shared.http.writes import Write, _AlreadyAnswered
-from shared.kernel import clock
 
 
 class Planted(Protocol):
@@ -42,7 +40,7 @@ class Planted(Protocol):
         ...
 
 
-async def _change(service: Planted, *statements: str) -> None:
+async def change(service: Planted, *statements: str) -> None:
     async with service.database.engine.begin() as connection:
         for statement in statements:
             await connection.execute(text(statement))
@@ -65,7 +63,7 @@ async def check_then_write(patch: pytest.MonkeyPatch, service: Planted) -> None:
         "true",
     )
     # Two keys would stop it: an entry's number, and a lot's part in it.
-    await _change(
+    await change(
         service,
         "alter table point_entries drop constraint point_entries_pkey",
         "alter table lot_allocations drop constraint lot_allocations_pkey",
@@ -74,7 +72,7 @@ async def check_then_write(patch: pytest.MonkeyPatch, service: Planted) -> None:
 
 async def stale_read_unrefused(patch: pytest.MonkeyPatch, service: Planted) -> None:
     """The quick way writes what it can of what was decided on a state that is no more."""
-    await _change(
+    await change(
         service,
         "create or replace function refuse_stale(done bigint, wanted bigint) returns bigint"
         " language sql as $$ select done $$",
@@ -175,79 +173,9 @@ async def lot_update_lost(patch: pytest.MonkeyPatch, service: Planted) -> None:
 
 async def balance_without_an_entry(patch: pytest.MonkeyPatch, service: Planted) -> None:
     """A balance is put right by hand, past the ledger."""
-    save = cancellations.save_members
+    save = books.save_members
 
     async def save_balances(session: AsyncSession, members: list[LockedMember]) -> None:
         await save(session, [one.with_account(replace(one.account, entries=())) for one in members])
 
     patch.setattr(cancellations, "save_members", save_balances)
-
-
-async def refund_counts_again(patch: pytest.MonkeyPatch, service: Planted) -> None:
-    """A refund is not looked for before it is recorded."""
-    patch.setattr(OrderRecord, "refund", lambda self, refund_id: None)
-
-
-async def cancelling_restores_again(patch: pytest.MonkeyPatch, service: Planted) -> None:
-    """A redemption can be cancelled as often as one likes."""
-
-    def forgetful(redemption: Redemption) -> Standing:
-        return Standing(
-            id=redemption.id,
-            state="redeemed",
-            points=redemption.points,
-            returned_points=0,
-            hold_expires_at=None,
-            closed_at=None,
-        )
-
-    patch.setattr(cancellations, "standing_of", forgetful)
-
-
-async def captured_after_release(patch: pytest.MonkeyPatch, service: Planted) -> None:
-    """A hold is captured without asking what has become of it."""
-
-    def whatever(standing: Standing, *, asked: int | None, now: datetime) -> int:
-        return standing.points if asked is None else asked
-
-    patch.setattr(holds, "points_to_capture", whatever)
-
-
-async def hold_ends_when_the_job_comes_by(patch: pytest.MonkeyPatch, service: Planted) -> None:
-    """A hold whose time is over counts until a job has noticed."""
-    patch.setattr(rules_of_redemptions, "_require_time_left", lambda standing, now: None)
-
-
-async def days_of_utc(patch: pytest.MonkeyPatch, service: Planted) -> None:
-    """Points lapse at midnight of the server, eight hours after or before that of the shop."""
-    patch.setattr(clock, "BUSINESS_ZONE", ZoneInfo("UTC"))
-
-
-async def reward_issued_again(patch: pytest.MonkeyPatch, service: Planted) -> None:
-    """A reward is not looked for before its voucher is issued; events come at least once."""
-
-    async def unknown(session: AsyncSession, *, reward_id: str) -> None:
-        return None
-
-    patch.setattr(rewards.store, "find_reward", unknown)
-    # Two keys would stop it: the reward's id, and the voucher's source.
-    await _change(
-        service,
-        "alter table rewards drop constraint rewards_pkey",
-        "alter table vouchers drop constraint voucher_once_per_source",
-    )
-
-
-async def stock_checked_then_taken(patch: pytest.MonkeyPatch, service: Planted) -> None:
-    """The stock of a voucher is read, compared, and written back."""
-
-    async def take(session: AsyncSession, *, template_id: str, count: int) -> Any:
-        template = await session.get(VoucherTemplate, template_id)
-        if template is None or template.stock is None or template.issued + count > template.stock:
-            return None
-        template.issued += count
-        await session.flush()
-        return await taken(session, template_id=template_id, count=0)
-
-    taken = vouchers_operations.template_store.take_stock
-    patch.setattr(vouchers_operations.template_store, "take_stock", take)

@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -36,10 +37,14 @@ async def run(*, kills: int, directory: Path, bug: Bug | None = None) -> list[st
     return faults
 
 
-def main(kills: int, *, bug: Bug | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak.crash")
+    parser.add_argument("--kills", type=int, default=1_000)
+    parser.add_argument("--bug", choices=get_args(Bug))
+    given = parser.parse_args(arguments)
     directory = Path(tempfile.mkdtemp(prefix="huitou-crash-"))
-    faults = asyncio.run(run(kills=kills, directory=directory, bug=bug))
+    faults = asyncio.run(run(kills=given.kills, directory=directory, bug=given.bug))
     if faults:
         print(*faults, f"journal and data: {directory}", sep="\n", flush=True)
         return 1
@@ -60,8 +65,4 @@ def _say(rig: CrashRig, what: str, *, since: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m tests.soak.crash")
-    parser.add_argument("--kills", type=int, default=1_000)
-    parser.add_argument("--bug", choices=get_args(Bug))
-    given = parser.parse_args()
-    sys.exit(main(given.kills, bug=given.bug))
+    sys.exit(main())

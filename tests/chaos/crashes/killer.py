@@ -23,9 +23,9 @@ _VICTIMS: Final = {
 }  # fmt: skip
 #: How many answers there are between two kills; nobody is killed at leisure.
 _MOST_BETWEEN: Final = 60
-_LONGEST_WAIT_S: Final = 6.0
+_LONGEST_WAIT_S: Final = 15.0
 #: How often the next one dies while the others are still picking themselves up.
-_AT_ONCE: Final = 0.2
+_AT_ONCE: Final = 0.25
 
 
 @dataclass(kw_only=True)

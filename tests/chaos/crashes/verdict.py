@@ -1,7 +1,6 @@
 """The verdict: what was promised against what is in the books, and whether the books agree."""
 
 import asyncio
-import random
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,10 +8,10 @@ from typing import Any, Final
 from tests.chaos.crashes.books import Books
 from tests.chaos.crashes.journal import Asked, Journal, Kind
 from tests.chaos.crashes.rig import CrashRig
+from tests.chaos.crashes.verdict_replies import verdict_on_replies
 from tests.e2e.runner_process import CHECKOUT
 from tests.integration.loyalty.audit import audit
 
-_REPLAYED: Final = 300
 RECOVERY_S: Final = 30.0
 
 
@@ -26,8 +25,7 @@ async def verdict(rig: CrashRig) -> list[str]:
     wrong += await _cancellations(journal, loyalty)
     wrong += await _redemptions(journal, loyalty)
     wrong += await _transfers(journal, loyalty)
-    wrong += await _replies(journal, loyalty)
-    wrong += await _replays(rig)
+    wrong += await verdict_on_replies(rig)
     wrong += await _audit(loyalty)
     if rig.recovered_s > RECOVERY_S:
         wrong.append(f"the consumers took {rig.recovered_s:.0f} s to reach the head")
@@ -207,38 +205,6 @@ async def _transfers(journal: Journal, loyalty: Books) -> list[str]:
         *as_told("transfer", journal.promised("transfer"), found, told),
         *(f"transfer {row.id} left its sender {row.sent} times" for row in rows if row.sent != 1),
     ]
-
-
-async def _replies(journal: Journal, loyalty: Books) -> list[str]:
-    """Every acknowledged reply stands under its key, byte for byte; no key has none."""
-    rows = await loyalty.rows("select key, status, body from idempotency_keys")
-    kept = {row.key: row for row in rows}
-    wrong = [f"key {row.key} was claimed and has no reply" for row in rows if row.status is None]
-    for one in journal.asked:
-        if one.status is not None:
-            row = kept.get(one.id)
-            if row is None or (row.status, bytes(row.body)) != (one.status, one.reply):
-                wrong.append(f"{one.kind} {one.id}: told {one.reply!r}, kept {row}")
-    return wrong
-
-
-async def _replays(rig: CrashRig) -> list[str]:
-    """A request sent again, long after, gets its first reply, and nothing is done."""
-    acknowledged = [one for one in rig.journal.asked if one.status is not None]
-    wrong = []
-    entries = "select count(*) from point_entries"
-    before = await rig.loyalty.scalar(entries)
-    for one in random.sample(acknowledged, min(_REPLAYED, len(acknowledged))):
-        answer = await rig.caller.again(one)
-        same = (answer.status_code, answer.content) == (one.status, one.reply)
-        if not same or answer.headers.get("Idempotency-Replayed") != "true":
-            wrong.append(f"{one.kind} {one.id} sent again: {answer.status_code} {answer.text}")
-    released = "select count(*) from point_entries where kind in ('released', 'repaid')"
-    if (gained := await rig.loyalty.scalar(entries) - before) and not await rig.loyalty.scalar(
-        released
-    ):
-        wrong.append(f"replays wrote {gained} entries")
-    return wrong
 
 
 async def _audit(loyalty: Books) -> list[str]:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from services.loyalty import main
+from services.loyalty.settings import LoyaltySettings
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.people import spendable
 from tests.integration.loyalty.racing import ACCOUNTS
@@ -33,6 +34,7 @@ async def test_requests_that_wait_for_a_batch_are_answered_before_the_process_st
     settings = settings_of(
         "loyalty", database_url=url, redis_url=servers.redis_url(1), background=False
     )
+    assert isinstance(settings, LoyaltySettings)
     app = main.build(settings, clock=loyalty.clock)
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(app))
