@@ -22,7 +22,7 @@ _LAPSING_VOUCHER: Final = text(
     "select min(expires_at) from vouchers where state = 'issued' and expires_at > :after"
 )
 _SILENT_IMPORT: Final = text(
-    "select min(touched_at) from order_imports where state = 'receiving' and touched_at >= :after"
+    "select min(touched_at) from imports where state = 'receiving' and touched_at >= :after"
 )
 
 
