@@ -20,14 +20,16 @@ async def test_400_days_in_one_jump_are_400_single_days(open_sandbox: Opener) ->
     for box in (at_once, day_by_day):
         await tell(box)
     began = at_once.now()
-    assert differences(await state_of(at_once.services), await state_of(day_by_day.services)) == []
+    found = differences(await state_of(at_once.services), await state_of(day_by_day.services))
+    assert found == [], "\n".join(found[:400])
 
     await at_once.advance(DAYS * DAY)
     for _ in range(DAYS):
         await day_by_day.advance(DAY)
 
     assert at_once.now() == day_by_day.now() == began + DAYS * DAY
-    assert differences(await state_of(at_once.services), await state_of(day_by_day.services)) == []
+    found = differences(await state_of(at_once.services), await state_of(day_by_day.services))
+    assert found == [], "\n".join(found[:400])
     assert await audit(at_once.loyalty) > 0
     runs = await at_once.segmentation.scalar("select count(*) from segment_runs")
     assert runs == DAYS + 1, "every night, and the one that was due at noon of the first day"
