@@ -154,8 +154,8 @@ class Points(Orders):
         self.members[source] = Member(state="merged", into=who)
         for one in self.members.values():
             one.into = who if one.into == source else one.into
-        for one in [*self.orders.values(), *self.redemptions.values()]:
-            one.who = who if one.who == source else one.who
+        for thing in [*self.orders.values(), *self.redemptions.values()]:
+            thing.who = who if thing.who == source else thing.who
 
     @asked
     def erase(self, who: str) -> None:
