@@ -6,6 +6,7 @@ SIGUSR1 begins to profile, SIGUSR2 ends it and writes the output, as `pstats` re
 import cProfile
 import signal
 import sys
+import time
 from pathlib import Path
 
 import uvicorn
@@ -14,7 +15,7 @@ import uvicorn
 def main() -> None:
     """Run as a program."""
     port, output = int(sys.argv[1]), Path(sys.argv[2])
-    profiler = cProfile.Profile()
+    profiler = cProfile.Profile(time.thread_time)
 
     def begin(*_: object) -> None:
         profiler.enable()

@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.contracts.envelope import EventData
 from shared.kernel.clock import Clock
-from shared.lanes import Lanes
+from shared.lanes import LANES_MOST, Lanes
 from shared.outbox import NewEvent, append_events
 
 _log = structlog.get_logger()
@@ -77,7 +77,8 @@ class Database:
         self.engine: AsyncEngine = create_async_engine(
             url,
             pool_size=pool_size,
-            max_overflow=0,
+            # Lanes hold theirs for long: they come on top, so that the others have no fewer.
+            max_overflow=LANES_MOST,
             pool_timeout=4,
             # The most recently used connection is the warmest: a fifth more requests per second.
             pool_use_lifo=True,
@@ -169,6 +170,9 @@ def is_transient(error: BaseException) -> bool:
         return _may_pass(error)
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "08000")[:2] in _TRANSIENT
+    if isinstance(error, asyncpg.InternalClientError):
+        # What a connection says that heard its server's last word, but not yet that it has ended.
+        return True
     return isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from shared.kernel.errors import Refusal, RefusalKind
 from shared.lanes import Connection
+from shared.records_sql import Column, as_records, recordset
 
 
 class IdempotencyKeyMissing(Refusal):
@@ -47,8 +48,15 @@ class Stored:
     media_type: str = "application/json"
 
 
-#: Columns of the replies to be kept, as arrays; see `kept_rows`.
-KEPT: Final = ("text", "text", "bytea", "smallint", "text", "bytea", "timestamptz")
+_KEPT: Final[Sequence[Column[tuple[Claim, Stored, datetime]]]] = [
+    ("scope", "text", lambda one: one[0].scope),
+    ("key", "text", lambda one: one[0].key),
+    ("fingerprint", "bytea", lambda one: one[0].fingerprint),
+    ("status", "smallint", lambda one: one[1].status),
+    ("media_type", "text", lambda one: one[1].media_type),
+    ("body", "text", lambda one: one[1].body.decode()),
+    ("created_at", "timestamptz", lambda one: one[2]),
+]
 
 _CLAIM: Final = """
     insert into idempotency_keys (scope, key, fingerprint, created_at)
@@ -64,15 +72,16 @@ _FIND: Final = """
 """
 
 
-def keep_replies(arrays: str) -> str:
-    """SQL that keeps replies given as seven arrays; `arrays` are their placeholders.
+def keep_replies(placeholder: str) -> str:
+    """SQL that keeps the replies of `kept_rows`.
 
     A key with a reply already is not touched and not returned: the caller must count.
     """
     return f"""
         insert into idempotency_keys
           (scope, key, fingerprint, status, media_type, body, created_at)
-        select * from unnest({arrays})
+        select scope, key, fingerprint, status, media_type, convert_to(body, 'UTF8'), created_at
+        from {recordset(placeholder, _KEPT)}
         on conflict (scope, key) do update set status = excluded.status,
           media_type = excluded.media_type, body = excluded.body
         where idempotency_keys.status is null
@@ -80,18 +89,10 @@ def keep_replies(arrays: str) -> str:
     """  # noqa: S608 - placeholders only
 
 
-def kept_rows(replies: Sequence[tuple[Claim, Stored]], *, now: datetime) -> list[list[Any]]:
-    """The arguments of `keep_replies`, sorted so that two batches cannot wait in a ring."""
+def kept_rows(replies: Sequence[tuple[Claim, Stored]], *, now: datetime) -> str:
+    """The argument of `keep_replies`, sorted so that two batches cannot wait in a ring."""
     ordered = sorted(replies, key=lambda one: (one[0].scope, one[0].key))
-    return [
-        [claim.scope for claim, _ in ordered],
-        [claim.key for claim, _ in ordered],
-        [claim.fingerprint for claim, _ in ordered],
-        [stored.status for _, stored in ordered],
-        [stored.media_type for _, stored in ordered],
-        [stored.body for _, stored in ordered],
-        [now] * len(ordered),
-    ]
+    return as_records(_KEPT, [(claim, stored, now) for claim, stored in ordered])
 
 
 async def claim_keys(

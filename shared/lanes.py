@@ -12,6 +12,11 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 Connection: TypeAlias = asyncpg.Connection
+#: How many connections lanes may hold in a process: two for each of two hot operations.
+LANES_MOST: Final = 4
+
+#: What the driver says when it does not know how a connection stands.
+_LOST: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 # The few statements here are prepared once and their plans do not depend on the values.
 _SETTINGS: Final = "set plan_cache_mode = force_generic_plan"
@@ -26,15 +31,16 @@ class Lanes:
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[Connection]:
-        """A connection that is not inside a transaction; thrown away if anything goes wrong."""
-        held, connection = self._free.pop() if self._free else await self._open()
+        """A connection that is not inside a transaction; thrown away if it may be in any doubt."""
+        held, connection = await self._sound_one()
         sound = False
         try:
             yield connection
             sound = True
-        except asyncpg.PostgresError:
-            # PostgreSQL answered, so the connection is as good as it says.
-            sound = not connection.is_closed() and not connection.is_in_transaction()
+        except Exception as error:
+            # PostgreSQL said no, or whoever has it thought better of it: it is as good as it says.
+            idle = not connection.is_closed() and not connection.is_in_transaction()
+            sound = idle and not isinstance(error, _LOST)
             raise
         finally:
             if sound:
@@ -43,6 +49,16 @@ class Lanes:
                 connection.terminate()
                 await held.invalidate()
                 await held.close()
+
+    async def _sound_one(self) -> tuple[AsyncConnection, Connection]:
+        """One from the stack, or a new one; those whose server has died meanwhile are let go."""
+        while self._free:
+            held, connection = self._free.pop()
+            if not connection.is_closed():
+                return held, connection
+            await held.invalidate()
+            await held.close()
+        return await self._open()
 
     async def close(self) -> None:
         """Give all connections back."""

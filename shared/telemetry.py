@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 
 import orjson
@@ -106,6 +107,20 @@ def configure_logging(*, service: str, level: str) -> None:
     for own in ("uvicorn", "uvicorn.error"):
         logging.getLogger(own).handlers.clear()
         logging.getLogger(own).propagate = True
+
+
+def count_request(service: str, operation: str, status: int, *, seconds: float) -> None:
+    """Count a request and its time."""
+    counted, timed = _request_metrics(service, operation, status)
+    counted.inc()
+    timed.observe(seconds)
+
+
+@cache
+def _request_metrics(service: str, operation: str, status: int) -> tuple[Counter, Histogram]:
+    # There are as many as operations have statuses; finding them anew costs more than counting.
+    counted = REQUESTS.labels(service, operation, str(status))
+    return counted, REQUEST_SECONDS.labels(service, operation)
 
 
 def log_request(*, service: str, operation: str, method: str, status: int, ms: float) -> None:

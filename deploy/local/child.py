@@ -14,7 +14,8 @@ from deploy.local.files import tail
 from deploy.local.settings import CHECKOUT
 
 _STOP_SECONDS: Final = 12.0
-_STEADY_SECONDS: Final = 60.0
+#: Whoever has served for so long did come up: a crash after that is its first, not one of a row.
+_STEADY_SECONDS: Final = 10.0
 _HOPELESS_STARTS: Final = 3
 
 
@@ -23,7 +24,7 @@ class BackOff:
     """How long to wait before the next start, in seconds."""
 
     first: float = 0.5
-    most: float = 30.0
+    most: float = 5.0
 
     def seconds(self, crashes: int) -> float:
         """The wait after so many crashes in a row (1 and up): twice as long each time."""

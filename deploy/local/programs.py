@@ -7,6 +7,7 @@ from typing import Final
 
 _UVICORN: Final = (
     *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header"),
+    "--no-proxy-headers",
     *("--timeout-graceful-shutdown", "8"),
 )
 

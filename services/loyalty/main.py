@@ -1,6 +1,7 @@
 """Loyalty's composition root."""
 
 from datetime import timedelta
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -40,6 +41,38 @@ from services.loyalty.subscribers import FROM_REFERRAL
 from shared.kernel.clock import Clock, SystemClock
 from shared.service.app import ServiceParts, Subscription, create_app
 
+#: In the order of the document.
+ROUTERS: Final = [
+    imports.router,
+    imports_points.router,
+    members.router,
+    members.internal_router,
+    orders.hot_router,
+    merges.router,
+    erasure.router,
+    export.router,
+    orders.router,
+    refunds.router,
+    order_cancellations.router,
+    points.router,
+    redemptions.hot_router,
+    lots.router,
+    lots_changes.router,
+    expiry_notices.router,
+    expiry_extensions.router,
+    redemptions.router,
+    holds.router,
+    transfers.router,
+    adjustments.router,
+    wallet.router,
+    tiers.router,
+    voucher_templates.router,
+    vouchers.router,
+    checkout.router,
+    audit.router,
+    audit.member_router,
+]
+
 
 def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
     """Put the service together."""
@@ -50,36 +83,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             title="Huitou loyalty",
             settings=settings,
             clock=clock,
-            routers=[
-                imports.router,
-                imports_points.router,
-                members.router,
-                members.internal_router,
-                orders.hot_router,
-                merges.router,
-                erasure.router,
-                export.router,
-                orders.router,
-                refunds.router,
-                order_cancellations.router,
-                points.router,
-                redemptions.hot_router,
-                lots.router,
-                lots_changes.router,
-                expiry_notices.router,
-                expiry_extensions.router,
-                redemptions.router,
-                holds.router,
-                transfers.router,
-                adjustments.router,
-                wallet.router,
-                tiers.router,
-                voucher_templates.router,
-                vouchers.router,
-                checkout.router,
-                audit.router,
-                audit.member_router,
-            ],
+            routers=ROUTERS,
             subscriptions=[
                 Subscription(
                     producer="referral", base_url=settings.referral_url, handlers=FROM_REFERRAL

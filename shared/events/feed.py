@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy import Row, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from shared.contracts.envelope import CloudEvent
 from shared.db import Database
+from shared.events.log import read_events
 from shared.events.sequencer import Head, sequence_all
 from shared.http.access import CurrentCall
 from shared.kernel.errors import Refusal, RefusalKind
@@ -50,22 +50,6 @@ class Place:
     epoch: UUID | None
 
 
-def to_cloud_event(row: Row[Any], *, service: str, epoch: UUID) -> CloudEvent:
-    """A row of the outbox as it is sent."""
-    return CloudEvent(
-        id=row.event_id,
-        source=f"/huitou/{service}",
-        type=row.type,
-        subject=row.subject,
-        time=row.occurred_at,
-        pos=row.pos,
-        subjectversion=row.subject_version,
-        epoch=epoch,
-        traceparent=row.traceparent,
-        data=row.data,
-    )
-
-
 def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -> APIRouter:
     """The internal route on which neighbours read this service's log."""
     router = APIRouter(include_in_schema=False)
@@ -87,14 +71,15 @@ def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -
             head = await _await_news(request, database, moved=moved, after=after, wait_s=wait)
         async with database.reading() as session:
             oldest = await _refuse_unless_agreed(session, place, head)
-            rows = await execute(
-                session,
-                select(outbox)
-                .where(outbox.c.pos > after, outbox.c.pos <= head.pos)
-                .order_by(outbox.c.pos)
-                .limit(limit),
+            events = await read_events(
+                await session.connection(),
+                service=service,
+                epoch=head.epoch,
+                after=after,
+                head=head.pos,
+                limit=limit,
             )
-            page = _page(rows, service=service, epoch=head.epoch)
+            page = _page(events)
             await _acknowledge(session, consumer=call.issuer, pos=after, database=database)
         return Response(
             "[" + ",".join(page) + "]",
@@ -109,12 +94,11 @@ def feed_router(*, service: str, database: Database, moved: asyncio.Condition) -
     return router
 
 
-def _page(rows: Iterable[Row[Any]], *, service: str, epoch: UUID) -> list[str]:
-    """Events as JSON, as many as a page holds."""
+def _page(events: Iterable[str]) -> list[str]:
+    """As many events as a page holds."""
     page: list[str] = []
     size = 0
-    for row in rows:
-        event = to_cloud_event(row, service=service, epoch=epoch).model_dump_json()
+    for event in events:
         size += len(event)
         if page and size > PAGE_BYTES:
             break

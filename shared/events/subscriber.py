@@ -25,7 +25,8 @@ _log = structlog.get_logger()
 
 TIMER_S: Final = 1.0
 _LIMIT: Final = 500
-_BACKOFF_MAX_S: Final = 30.0
+#: Short, for it is what a consumer may lag behind after everybody is back.
+_BACKOFF_MAX_S: Final = 5.0
 _batch = TypeAdapter(list[CloudEvent])
 
 

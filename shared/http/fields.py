@@ -37,6 +37,8 @@ class ReplyModel(BaseModel):
 
 def clean_text(given: str) -> str:
     """Normalise to NFC; refuse control characters, lone surrogates and direction overrides."""
+    if given.isascii() and given.isprintable():
+        return given
     for letter in given:
         bad = unicodedata.category(letter) in ("Cc", "Cs") and letter != "\n"
         if bad or letter in _BIDI or letter == _BOM or _is_noncharacter(letter):
@@ -50,6 +52,8 @@ def _is_noncharacter(letter: str) -> bool:
 
 
 def _one_line(given: str) -> str:
+    if given.isascii() and given.isprintable() and given[:1] != " " != given[-1:]:
+        return given
     cleaned = clean_text(given).strip()
     if len(cleaned.splitlines()) > 1:
         raise PydanticCustomError("unclean_text", "must be one line")

@@ -5,32 +5,21 @@ handler takes nothing but path parameters, one body and a `HotWrite`; these it f
 the body is validated once, straight from the bytes, and the reply is serialised once.
 """
 
-import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Generic, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
-from pydantic import TypeAdapter, ValidationError
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import Depends, Request, Response
 
 from shared.batch_runner import BatchRunner
 from shared.batches import Answered, BatchOperation, NeedsCare, Submission
 from shared.batching import Collector
 from shared.db import Database, Transaction
-from shared.http.access import WrongOperation
-from shared.http.problems import problem_of, refusal_problem, request_language
-from shared.http.tokens import Call, Unauthenticated
+from shared.http.problems import refusal_problem, request_language
 from shared.http.writes import (
-    KEY_LENGTH_MAX,
     IdempotencyKeyHeader,
-    IdempotencyKeyMissing,
     Reply,
     Write,
-    fingerprint,
     stored_problem,
     stored_response,
 )
@@ -40,9 +29,6 @@ from shared.kernel.errors import Refusal
 Command = TypeVar("Command")
 State = TypeVar("State")
 Result = TypeVar("Result")
-
-_KEY: Final = re.compile(r"[\x21-\x7e]+")
-_UNSUPPORTED_MEDIA: Final = 415
 
 
 class HotWrite:
@@ -129,134 +115,3 @@ def _documented(_key: IdempotencyKeyHeader = None) -> HotWrite:
 
 
 HotKeyedWrite = Annotated[HotWrite, Depends(_documented)]
-
-
-class HotRoute(APIRoute):
-    """A route that resolves its few parameters itself."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        resolve = _Resolver(self)
-
-        async def handle(request: Request) -> Response:
-            return await resolve(request)
-
-        return handle
-
-
-class HotPaths:
-    """Innermost of the middleware: takes the paths of hot routes past the router.
-
-    Going through all routes of a service costs more than all else that a hot request needs.
-    """
-
-    def __init__(self, app: ASGIApp, *, routes: Sequence[HotRoute]) -> None:
-        self._app = app
-        self._routes = [(route, route.path_regex, _Resolver(route)) for route in routes]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            path = scope["path"]
-            for route, pattern, resolve in self._routes:
-                matched = pattern.match(path)
-                if matched is not None:
-                    scope["route"] = route
-                    scope["path_params"] = matched.groupdict()
-                    await _serve(resolve, scope, receive, send)
-                    return
-        await self._app(scope, receive, send)
-
-
-def hot_routes(routers: Sequence[APIRouter]) -> list[HotRoute]:
-    """The hot routes among those of some routers."""
-    return [route for one in routers for route in one.routes if isinstance(route, HotRoute)]
-
-
-async def _serve(resolve: "_Resolver", scope: Scope, receive: Receive, send: Send) -> None:
-    request = Request(scope, receive)
-    try:
-        response = await resolve(request)
-    except Exception as error:
-        response = await problem_of(request, error)
-    await response(scope, receive, send)
-
-
-class _Resolver:
-    """From a request to a call of the handler."""
-
-    def __init__(self, route: APIRoute) -> None:
-        self._operation = route.operation_id
-        self._endpoint: Callable[..., Awaitable[Response]] = route.endpoint
-        hints = _parameters(route.endpoint)
-        self._path = {
-            name: TypeAdapter(hint)
-            for name, hint in hints.items()
-            if name in route.param_convertors
-        }
-        bodies = [name for name in hints if name not in {*self._path, "write", "request"}]
-        if len(bodies) != 1 or "write" not in hints:
-            raise TypeError(f"{route.path}: a hot route takes path parameters, one body, a write")
-        self._body_name = bodies[0]
-        self._body = TypeAdapter(hints[self._body_name])
-        self._wants_request = "request" in hints
-
-    async def __call__(self, request: Request) -> Response:
-        call = self._call_of(request)
-        arguments: dict[str, Any] = self._path_of(request.path_params)
-        raw = await request.body()
-        write = self._write_of(request, call, raw)
-        arguments[self._body_name] = self._body_of(request, raw)
-        arguments["write"] = write
-        if self._wants_request:
-            arguments["request"] = request
-        return await self._endpoint(**arguments)
-
-    def _call_of(self, request: Request) -> Call:
-        call = request.scope.get("state", {}).get("call")
-        if not isinstance(call, Call):
-            raise Unauthenticated
-        if call.operation != self._operation:
-            raise WrongOperation
-        return call
-
-    def _path_of(self, given: Mapping[str, str]) -> dict[str, Any]:
-        try:
-            return {name: one.validate_python(given[name]) for name, one in self._path.items()}
-        except ValidationError as error:
-            raise _invalid(error, "path") from None
-
-    def _write_of(self, request: Request, call: Call, raw: bytes) -> HotWrite:
-        key = request.headers.get("idempotency-key")
-        if key is None:
-            raise IdempotencyKeyMissing
-        if len(key) > KEY_LENGTH_MAX or not _KEY.fullmatch(key):
-            loc = ("header", "Idempotency-Key")
-            raise RequestValidationError([{"type": "string_pattern_mismatch", "loc": loc}])
-        actor = call.principal.actor
-        claim = Claim(
-            scope=f"{actor} {self._operation}",
-            key=key,
-            fingerprint=fingerprint(path=request.scope["path"], body=raw),
-        )
-        return HotWrite(request=request, actor=actor, claim=claim, body=raw)
-
-    def _body_of(self, request: Request, raw: bytes) -> Any:
-        if not raw:
-            raise RequestValidationError([{"type": "missing", "loc": ("body",)}])
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json" and not media_type.endswith("+json"):
-            raise HTTPException(_UNSUPPORTED_MEDIA)
-        try:
-            return self._body.validate_json(raw)
-        except ValidationError as error:
-            raise _invalid(error, "body") from None
-
-
-def _parameters(endpoint: Callable[..., Any]) -> dict[str, Any]:
-    # With extras: the constraints stand in Annotated.
-    hints = get_type_hints(endpoint, include_extras=True)
-    return {name: hint for name, hint in hints.items() if name != "return"}
-
-
-def _invalid(error: ValidationError, where: str) -> RequestValidationError:
-    found = error.errors(include_url=False, include_input=False)
-    return RequestValidationError([{**one, "loc": (where, *one["loc"])} for one in found])

@@ -13,9 +13,8 @@ from shared.http.tokens import TokenVerifier, Unauthenticated
 from shared.kernel.clock import Clock
 from shared.kernel.ids import new_id
 from shared.telemetry import (
-    REQUEST_SECONDS,
-    REQUESTS,
     RequestContext,
+    count_request,
     current_request,
     log_request,
     traced,
@@ -80,8 +79,7 @@ class RequestScope:
             operation = operation_of(scope)
             span.set_attribute("http.response.status_code", status)
             span.set_attribute("huitou.operation", operation)
-            REQUESTS.labels(self._service, operation, str(status)).inc()
-            REQUEST_SECONDS.labels(self._service, operation).observe(seconds)
+            count_request(self._service, operation, status, seconds=seconds)
             if scope["path"] not in OPEN_PATHS:
                 log_request(
                     service=self._service,

@@ -24,8 +24,8 @@ _TYPE_ROOT: Final = "urn:huitou:problem:"
 _RETRY_S: Final = 1
 _MAX_ERRORS: Final = 20
 _AWAY: Final = (
-    SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, OSError,
-    TimeoutError,
+    SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+    RedisError, OSError, TimeoutError,
 )  # fmt: skip
 _BY_STATUS: Final = {
     404: "not_found",

@@ -6,7 +6,7 @@ Texts live in `shared/contracts/texts/*.toml`: a table per key, a line per langu
 
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -38,6 +38,7 @@ def text(key: str, *, language: Language, facts: Mapping[str, str | int] | None 
         return words
 
 
+@lru_cache(maxsize=256)
 def language_of(accept_language: str | None) -> Language:
     """Choose the language by an Accept-Language header (RFC 9110 §12.5.4); Chinese by default."""
     best: tuple[float, Language] = (0.0, DEFAULT_LANGUAGE)

@@ -8,13 +8,15 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.batches import BatchOperation
 from shared.db import Database
 from shared.events.feed import feed_router
 from shared.events.operator_api import operator_router
 from shared.http.access import require_call
-from shared.http.hot import HotPaths, hot_routes, open_door
+from shared.http.hot import BatchDoor, open_door
+from shared.http.hot_routes import HotPaths, hot_routes
 from shared.http.middleware import InternalAccess, RequestScope
 from shared.http.problems import install_problem_handlers
 from shared.http.tokens import TokenVerifier
@@ -45,6 +47,18 @@ class ServiceParts:
     state: Mapping[str, Any] = field(default_factory=dict)
 
 
+class ServiceApp(FastAPI):
+    """A FastAPI application whose hot routes are served before the framework begins."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hot: tuple[HotPaths, ASGIApp] | None = getattr(self.state, "hot", None)
+        if hot is not None and hot[0].take(scope):
+            scope["app"] = self
+            await hot[1](scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
+
+
 def create_app(parts: ServiceParts) -> FastAPI:
     """Build one service's application: every route but health needs an internal token."""
     settings = parts.settings
@@ -57,9 +71,13 @@ def create_app(parts: ServiceParts) -> FastAPI:
         subscriptions=parts.subscriptions,
         jobs=parts.jobs,
     )
+    doors = {
+        name: open_door(database=machinery.database, operation=operation)
+        for name, operation in parts.batches.items()
+    }
     verifier = TokenVerifier(audience=parts.service, trusted=settings.internal_trusted_keys)
 
-    app = FastAPI(
+    app = ServiceApp(
         title=parts.title,
         version="1",
         openapi_url="/internal/openapi.json",
@@ -67,19 +85,21 @@ def create_app(parts: ServiceParts) -> FastAPI:
         redoc_url=None,
         # RequestScope makes the spans; FastAPI's own would double them.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        lifespan=_lifespan(machinery, background=settings.background),
+        lifespan=_lifespan(machinery, doors=list(doors.values()), background=settings.background),
         middleware=[
             Middleware(RequestScope, service=parts.service, clock=machinery.clock),
             Middleware(InternalAccess, verifier=verifier),
-            Middleware(HotPaths, routes=hot_routes(parts.routers)),
         ],
     )
     app.state.database = machinery.database
     app.state.clock = machinery.clock
     app.state.signer = machinery.signer
     app.state.subscribers = machinery.subscribers
-    for name, operation in parts.batches.items():
-        setattr(app.state, name, open_door(database=machinery.database, operation=operation))
+    paths = HotPaths(routes=hot_routes(parts.routers))
+    inner = InternalAccess(paths, verifier=verifier)
+    app.state.hot = paths, RequestScope(inner, service=parts.service, clock=machinery.clock)
+    for name, door in doors.items():
+        setattr(app.state, name, door)
     app.state.timekeeper = machinery.timekeeper
     for name, value in parts.state.items():
         setattr(app.state, name, value)
@@ -104,11 +124,16 @@ def _include_routes(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> 
     app.include_router(_health_router(database))
 
 
-def _lifespan(machinery: Machinery, *, background: bool) -> Any:
+def _lifespan(
+    machinery: Machinery, *, doors: Sequence[BatchDoor[Any, Any, Any]], background: bool
+) -> Any:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with machinery.running(background=background):
             yield
+            # Before the connections go: what a batch has begun, it brings to its end.
+            for door in doors:
+                await door.collector.close()
 
     return lifespan
 

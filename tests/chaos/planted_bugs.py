@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import orjson
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
@@ -80,9 +81,9 @@ def effect_from_redis(patch: pytest.MonkeyPatch) -> None:
             async for message in pubsub.listen():
                 if message["type"] != "message" or b"specversion" not in message["data"]:
                     continue
-                event = CloudEvent.model_validate_json(message["data"])
-                for one in subscribers.values():
-                    async with one._database.begin(actor="rig") as transaction:
-                        await one._handlers[event.type](transaction, event)
+                for event in map(CloudEvent.model_validate, orjson.loads(message["data"])):
+                    for one in subscribers.values():
+                        async with one._database.begin(actor="rig") as transaction:
+                            await one._handlers[event.type](transaction, event)
 
     patch.setattr(doorbell, "listen", listen)

@@ -31,7 +31,8 @@ from shared.http.fields import (
     Quantity,
     RequestModel,
 )
-from shared.http.hot import HotKeyedWrite, HotRoute
+from shared.http.hot import HotKeyedWrite
+from shared.http.hot_routes import HotRoute
 from shared.http.problems import request_language
 from shared.http.writes import KeyedWrite, Reply
 from shared.kernel.errors import NotFound
@@ -189,7 +190,7 @@ def _completed(completion: Completion, *, now: datetime, language: Language) -> 
 
 def _recorded(recorded: RecordedOrder, *, language: Language) -> Reply:
     """The reply to a report of an order: always what the first one told."""
-    first = as_first_told(recorded.order)
+    first = as_first_told(recorded.order) if recorded.repeated else recorded.order
     return Reply(
         body=order_reply(first, now=first.recorded_at, language=language),
         status=200 if recorded.repeated else 201,
@@ -213,4 +214,9 @@ def _facts(body: OrderRequest, *, payer_hash: str | None) -> OrderFacts:
 
 def items_of(given: list[ItemRequest]) -> tuple[OrderItem, ...]:
     """Lines as the domain knows them."""
-    return tuple(OrderItem(**item.model_dump()) for item in given)
+    return tuple(
+        OrderItem(
+            sku=item.sku, category=item.category, quantity=item.quantity, paid_fen=item.paid_fen
+        )
+        for item in given
+    )

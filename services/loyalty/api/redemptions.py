@@ -24,7 +24,8 @@ from shared.http.fields import (
     ReplyModel,
     RequestModel,
 )
-from shared.http.hot import HotKeyedWrite, HotRoute
+from shared.http.hot import HotKeyedWrite
+from shared.http.hot_routes import HotRoute
 from shared.http.writes import KeyedWrite, Reply
 from shared.kernel.errors import NotFound
 

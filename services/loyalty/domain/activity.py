@@ -1,11 +1,11 @@
 """The activity policy: whoever keeps buying or spending keeps their points."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from services.loyalty.domain.ledger import Account
 from services.loyalty.domain.lots import Lot
 from services.loyalty.domain.programme import Expiry, expires_at
+from shared.kernel.records import replace
 
 
 def has_renewable(account: Account) -> bool:

@@ -4,14 +4,16 @@ Together they keep one law: the end depends on how much went back in all, not on
 
 An order draws on lots: those that paid for it with points, and those from which its refunds took
 what its own lot no longer had. Points come back in the reverse of how they were drawn: first debt
-is paid, then lots that stood in get back what was taken from them, then the lots that paid do, the
-last to be used first, as if only what is kept had been bought. Earned points are taken back from
-the order's own lot, then from points that came back, soonest to lapse first, then from other lots,
-then as debt. Each step undoes the other exactly, so only the difference of the two counts.
+is paid, then lots that stood in get back what was taken from them, then the order's own lot what
+it paid of older debt, which the returned points pay in its stead, then the lots that paid get
+theirs, the last to be used first, as if only what is kept had been bought. Earned points are taken
+back from the order's own lot, then from points that came back, soonest to lapse first, then from
+other lots, then as debt. Each step undoes the other exactly, so only the difference of the two
+counts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.loyalty.domain.holds import give_back
@@ -26,6 +28,7 @@ from services.loyalty.domain.ledger import (
 )
 from services.loyalty.domain.lots import Cause, Lot, usage_order
 from services.loyalty.domain.points import in_order_of_use, lot_of
+from shared.kernel.records import replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +36,15 @@ class DrawnLot:
     """A lot that an order has drawn on.
 
     `paid` is what it gave for the points that paid the order; `out` is what the order has of it by
-    now: that, less what came back, and with what refunds of the order took.
+    now: that, less what came back, and with what refunds of the order took. The order's `own` lot
+    is drawn on where its points paid debt: had the order's refunds come before its points were
+    released, the points that came back would have paid it.
     """
 
     lot: Lot
     paid: int
     out: int
+    own: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,19 +128,23 @@ def claw_back(
 def redrawn(
     drawn: Sequence[DrawnLot], account: Account, entries: Sequence[Entry], *, own: Cause
 ) -> tuple[DrawnLot, ...]:
-    """The lots an order has drawn on, after some entries that it caused; its own lot apart."""
+    """The lots an order has drawn on, after some entries that it caused.
+
+    What was taken back from its own lot is where it belongs, so it is not drawn.
+    """
     found = {one.lot.id: one for one in drawn}
-    for part in (part for entry in entries for part in entry.allocations):
+    for kind, part in ((one.kind, part) for one in entries for part in one.allocations):
         lot = account.lots[part.lot_id]
-        if lot.cause != own:
-            before = found.get(lot.id, DrawnLot(lot=lot, paid=0, out=0))
+        is_own = lot.cause == own
+        if not is_own or kind in ("restored", "repaid"):
+            before = found.get(lot.id, DrawnLot(lot=lot, paid=0, out=0, own=is_own))
             found[lot.id] = replace(before, lot=lot, out=before.out - part.points)
     return tuple(found.values())
 
 
 def _coming_back(drawn: Sequence[DrawnLot], points: int) -> list[tuple[Lot, int]]:
-    """Which lots get points back, in turn: those that stood in, then those that paid."""
-    ordered = sorted(drawn, key=lambda one: usage_order(one.lot))
+    """Which lots get points back, in turn: those that stood in, the own lot, those that paid."""
+    ordered = sorted(drawn, key=lambda one: (not one.own, usage_order(one.lot)))
     paid = [(one.lot, min(one.out, one.paid)) for one in ordered]
     stood_in = [(one.lot, one.out - one.paid) for one in ordered]
     parts: dict[str, tuple[Lot, int]] = {}

@@ -1,7 +1,7 @@
 """The end of lots: lapsing after a notice that was heard, else extended. Never silently."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.loyalty.domain.expiry_notices import ExtensionReason, Notice, covering
@@ -12,6 +12,7 @@ from services.loyalty.domain.points import expire
 from services.loyalty.domain.programme import month_end
 from shared.kernel.clock import business_day, business_day_start
 from shared.kernel.errors import Refusal
+from shared.kernel.records import replace
 
 
 class LotNotOpen(Refusal):

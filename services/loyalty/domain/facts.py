@@ -3,8 +3,11 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Final
 
 from shared.kernel.errors import Refusal
+
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class AlreadyRecordedDifferently(Refusal):
@@ -15,5 +18,4 @@ class AlreadyRecordedDifferently(Refusal):
 
 def facts_hash(facts: Sequence[object]) -> bytes:
     """SHA-256 of facts written as a JSON array; moments are given as texts."""
-    written = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(written.encode()).digest()
+    return hashlib.sha256(_ENCODE(facts).encode()).digest()

@@ -1,13 +1,13 @@
 """Points that are held: reserved, then spent or given back to the lots they came from."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from services.loyalty.domain.ledger import Account, LedgerBroken, Posting, Stamp, post
 from services.loyalty.domain.lots import Cause, Lot, usage_order
 from services.loyalty.domain.points import repay, use_points
+from shared.kernel.records import replace
 
 #: Where used points are: reserved, or spent.
 UsedPoints = Literal["held", "redeemed"]

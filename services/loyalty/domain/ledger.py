@@ -10,13 +10,14 @@ break the books raises LedgerBroken, in production as in tests, before anything 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
 from services.loyalty.domain.chain import microseconds, row_hash
 from services.loyalty.domain.lots import Allocation, Cause, Lot, LotState
 from shared.kernel.errors import Refusal
+from shared.kernel.records import replace
 
 MemberAccount = Literal["available", "pending", "held", "debt"]
 ProgrammeAccount = Literal[
@@ -203,19 +204,19 @@ def _require_agreement(account: Account, posting: Posting, after: Balances) -> N
         raise LedgerBroken(f"{posting.kind} of {posting.points} leaves {after}")
     if max(balances) >= BALANCE_LIMIT:
         raise BalanceLimitReached
-    for state in ("available", "pending"):
-        moved = getattr(after, state) - getattr(account.balances, state)
-        if moved != _moved_in_lots(account, posting.lots, state):
-            raise LedgerBroken(f"{posting.kind}: {state} moves by {moved}, its lots do not")
-    if any(not 0 <= lot.remaining <= lot.points for lot in posting.lots):
-        raise LedgerBroken(f"{posting.kind}: a lot holds less than nothing or more than it had")
-
-
-def _moved_in_lots(account: Account, lots: Sequence[Lot], state: str) -> int:
-    before = [known for lot in lots if (known := account.lots.get(lot.id))]
-    return sum(lot.remaining for lot in lots if lot.state == state) - sum(
-        lot.remaining for lot in before if lot.state == state
-    )
+    moved = {"available": 0, "pending": 0, "closed": 0}
+    for lot in posting.lots:
+        if not 0 <= lot.remaining <= lot.points:
+            raise LedgerBroken(f"{posting.kind}: a lot holds less than nothing or more than it had")
+        moved[lot.state] += lot.remaining
+        before = account.lots.get(lot.id)
+        if before is not None:
+            moved[before.state] -= before.remaining
+    was = account.balances
+    if moved["available"] != after.available - was.available:
+        raise LedgerBroken(f"{posting.kind}: available moves otherwise than its lots")
+    if moved["pending"] != after.pending - was.pending:
+        raise LedgerBroken(f"{posting.kind}: pending moves otherwise than its lots")
 
 
 def _remaining(lot: Lot | None) -> int:

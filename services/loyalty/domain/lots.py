@@ -1,9 +1,11 @@
 """Lots: points that were earned together, and the order in which they are used."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
+
+from shared.kernel.records import replace
 
 LotState = Literal["pending", "available", "closed"]
 

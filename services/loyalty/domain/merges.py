@@ -6,13 +6,13 @@ that a later completion, refund or cancellation finds it where it now is.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from services.loyalty.domain.ledger import Account, AccountName, Posting, Stamp, post
 from services.loyalty.domain.lots import Cause, Lot
 from services.loyalty.domain.points import in_order_of_use, take
 from shared.kernel.errors import Refusal
+from shared.kernel.records import replace
 
 #: A member with more orders is not merged into another: taking it back locks each of them.
 ORDERS_MAX: Final = 2_000

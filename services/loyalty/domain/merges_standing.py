@@ -1,10 +1,11 @@
 """Where a member stands when two are merged, and when that is taken back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.loyalty.domain.programme import Programme
 from services.loyalty.domain.tiers import Standing, after_growth, after_refund
+from shared.kernel.records import replace
 
 
 @dataclass(frozen=True, kw_only=True)

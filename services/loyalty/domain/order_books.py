@@ -1,6 +1,6 @@
 """A member's books and one of their orders, and what happens to both when money goes back."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.loyalty.domain.clawbacks import SpentPoints, claw_back, redrawn, return_spent
@@ -10,6 +10,7 @@ from services.loyalty.domain.orders import Earning, Order, kept, returned_points
 from services.loyalty.domain.programme import Programme, growth_window_start
 from services.loyalty.domain.refunds import Refund
 from services.loyalty.domain.tiers import Standing, after_refund
+from shared.kernel.records import replace
 
 
 @dataclass(frozen=True, kw_only=True)

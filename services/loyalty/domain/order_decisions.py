@@ -5,7 +5,7 @@ order is always decided on before what waited for it, so what was reported first
 difference.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.loyalty.domain.clawbacks import SpentPoints
@@ -23,6 +23,7 @@ from services.loyalty.domain.refunds import (
     refuse_items,
 )
 from services.loyalty.domain.tiers import Standing, after_growth
+from shared.kernel.records import replace
 
 
 @dataclass(frozen=True, kw_only=True)

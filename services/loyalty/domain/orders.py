@@ -5,7 +5,7 @@ outweighs refunded, refunded outweighs completed, completed outweighs paid.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -17,6 +17,7 @@ from services.loyalty.domain.programme import (
     earned_points,
     expires_at,
 )
+from shared.kernel.records import replace
 
 OrderState = Literal["paid", "completed", "cancelled", "refunded"]
 

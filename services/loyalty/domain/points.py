@@ -5,7 +5,6 @@ follow one another in one transaction: release what is due, then redeem.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from services.loyalty.domain.ledger import (
@@ -19,6 +18,7 @@ from services.loyalty.domain.ledger import (
 )
 from services.loyalty.domain.lots import Allocation, Cause, Lot, usage_order
 from shared.kernel.errors import Refusal
+from shared.kernel.records import replace
 
 
 class InsufficientPoints(Refusal):

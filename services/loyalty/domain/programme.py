@@ -136,9 +136,13 @@ def add_months(day: date, months: int) -> date:
 
 def growth_window_start(programme: Programme, *, now: datetime) -> datetime | None:
     """From when on growth counts at present: a business day's beginning; None means always."""
-    if programme.growth_window_months is None:
-        return None
-    return business_day_start(add_months(business_day(now), -programme.growth_window_months))
+    months = programme.growth_window_months
+    return None if months is None else _window_start(months, now)
+
+
+@lru_cache(maxsize=64)
+def _window_start(months: int, now: datetime) -> datetime:
+    return business_day_start(add_months(business_day(now), -months))
 
 
 def tier_period_end(programme: Programme, *, since: datetime) -> datetime:

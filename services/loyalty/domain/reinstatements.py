@@ -1,12 +1,12 @@
 """Reinstatements: lapsed points given back by an operator, to the lot they lapsed from."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from services.loyalty.domain.ledger import Account, Posting, Stamp, post
 from services.loyalty.domain.lots import Cause, Lot
 from services.loyalty.domain.points import repay
 from shared.kernel.errors import Refusal
+from shared.kernel.records import replace
 
 
 class MoreThanLapsed(Refusal):

@@ -1,9 +1,10 @@
 """Where a member stands: the tier, what the next one needs, and what a refund may undo."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.loyalty.domain.programme import Programme, Tier, tier_period_end
+from shared.kernel.records import replace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from services.loyalty.operations.points import lock_settled, settle, stamp_of
 from services.loyalty.store import adjustments as store
 from services.loyalty.store.accounts import LockedMember, lock_member
 from services.loyalty.store.books import save_members
+from services.loyalty.store.entry_reasons import add_reason
 from services.loyalty.store.tables import Adjustment
 from shared.contracts.loyalty import AdjustmentRejected, AdjustmentRequested, PointsAdjusted
 from shared.db import Transaction
@@ -54,6 +55,8 @@ async def adjust_points(
         member = _apply(transaction, member=member, adjustment=adjustment)
     await save_members(transaction.session, [member])
     store.add_adjustment(transaction.session, adjustment)
+    if adjustment.state == "applied":
+        await _keep_reason(transaction, adjustment)
     return adjustment
 
 
@@ -74,6 +77,12 @@ async def decide_adjustment(
     # Read again: somebody may have decided it while this waited for the lock.
     adjustment = await store.find_adjustment(session, adjustment_id=adjustment_id)
     assert adjustment is not None
+    while adjustment.member_id != member.id:  # a merge or its reversal came in between
+        member = await lock_member(
+            session, member_id=adjustment.member_id, now=transaction.now, lots="open"
+        )
+        adjustment = await store.find_adjustment(session, adjustment_id=adjustment_id)
+        assert adjustment is not None
     if not is_to_decide(_request(adjustment), decision=decision, by=transaction.actor):
         return adjustment
     adjustment.decided_by = transaction.actor
@@ -89,13 +98,14 @@ async def decide_adjustment(
     adjustment.state = "applied"
     member = settle(transaction, member.active())
     await save_members(session, [_apply(transaction, member=member, adjustment=adjustment)])
+    await _keep_reason(transaction, adjustment)
     return adjustment
 
 
 def _apply(
     transaction: Transaction, *, member: LockedMember, adjustment: Adjustment
 ) -> LockedMember:
-    cause = Cause(kind="adjustment", id=adjustment.id, reason=adjustment.reason)
+    cause = _cause(adjustment)
     version, stamp = member.programme.version, stamp_of(transaction)
     until = None
     if adjustment.points < 0:
@@ -125,6 +135,19 @@ def _apply(
     )
     transaction.record(adjusted, subject=member.id)
     return member.with_account(account)
+
+
+def _cause(adjustment: Adjustment) -> Cause:
+    return Cause(kind="adjustment", id=adjustment.id)
+
+
+async def _keep_reason(transaction: Transaction, adjustment: Adjustment) -> None:
+    await add_reason(
+        transaction.session,
+        cause=_cause(adjustment),
+        member_ids=[adjustment.member_id],
+        reason=adjustment.reason,
+    )
 
 
 async def _adjusted_alone_today(transaction: Transaction, *, member_id: str) -> int:

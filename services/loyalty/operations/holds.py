@@ -196,7 +196,8 @@ async def _held_before(
 ) -> Held:
     if hold.points != points:
         raise AlreadyHeld(id=hold.id, points=hold.points)
-    await save_members(transaction.session, [member])
+    if member.account.touched:
+        await save_members(transaction.session, [member])
     balances, lots = await store.as_held(transaction.session, redemption=hold)
     return Held(redemption=hold, balances=balances, lots=_by_id(lots), new=False)
 

@@ -11,6 +11,7 @@ from services.loyalty.domain.reinstatements import reinstate
 from services.loyalty.operations.expiries import EndedMember, end_lots, record_ended
 from services.loyalty.operations.points import lock_settled, stamp_of
 from services.loyalty.store.books import save_members
+from services.loyalty.store.entry_reasons import add_reason
 from services.loyalty.store.lots import find_lot
 from services.loyalty.store.tables import ExpiryExtension
 from shared.contracts.loyalty import PointsReinstated
@@ -76,7 +77,7 @@ async def reinstate_points(
     lapsed = found.lapsed + sum(
         lapse.points for lapse in settled.ended.lapses if lapse.lot_id == lot_id
     )
-    cause = Cause(kind="reinstatement", id=new_id("rin", at=transaction.now), reason=reason)
+    cause = Cause(kind="reinstatement", id=new_id("rin", at=transaction.now))
     account = reinstate(
         member.account,
         lot=found.lot,
@@ -88,6 +89,7 @@ async def reinstate_points(
         stamp=stamp_of(transaction),
     )
     await save_members(transaction.session, [member.with_account(account)])
+    await add_reason(transaction.session, cause=cause, member_ids=[member_id], reason=reason)
     given = next(entry for entry in account.entries if entry.cause == cause)
     result = Reinstated(
         id=cause.id,

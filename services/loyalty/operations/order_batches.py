@@ -110,7 +110,9 @@ class OrderRecordings:
         change = tier_move(
             occasion, before=member, after=moved, cause_kind=cause.kind, cause_id=cause.id
         )
-        state.members[member.id] = settle(occasion, moved)
+        # Only what is completed already can be due by now.
+        due = books.order.available_at is not None
+        state.members[member.id] = settle(occasion, moved) if due else moved
         state.changed.add(member.id)
         state.orders[command.order_id] = (books.order, command)
         if change is not None:

@@ -27,11 +27,16 @@ async def lock_redemption(
         raise NotFound
     if await is_of_checkout(session, redemption=found):
         raise RedemptionOfCheckout(id=redemption_id)
-    member = await lock_member(session, member_id=found.member_id, now=transaction.now, lots="due")
-    # Read again: it may have ended while this waited for the lock.
-    locked = await find_redemption(session, redemption_id=redemption_id)
-    assert locked is not None
-    return member, locked
+    owner = found.member_id
+    while True:
+        member = await lock_member(session, member_id=owner, now=transaction.now, lots="due")
+        # Read again: while this waited for the lock it may have ended, or become another's by a
+        # merge or its reversal.
+        locked = await find_redemption(session, redemption_id=redemption_id)
+        assert locked is not None
+        if locked.member_id == member.id:
+            return member, locked
+        owner = locked.member_id
 
 
 def standing_of(redemption: Redemption) -> Standing:
@@ -54,7 +59,6 @@ async def return_points(
     points: int,
     debit: UsedPoints,
     grace: timedelta = timedelta(),
-    reason: str | None = None,
     occurred_at: datetime | None = None,
 ) -> LockedMember:
     """Give points of a redemption back to the lots that paid; the caller saves the member.
@@ -66,7 +70,7 @@ async def return_points(
         member.account,
         used=last_used(used, points=points),
         debit=debit,
-        cause=Cause(kind="redemption", id=redemption.id, reason=reason),
+        cause=Cause(kind="redemption", id=redemption.id),
         programme_version=member.programme.version,
         stamp=stamp_of(transaction),
         grace=grace,

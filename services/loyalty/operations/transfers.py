@@ -18,6 +18,7 @@ from services.loyalty.operations.points import settle, stamp_of
 from services.loyalty.store import transfers as store
 from services.loyalty.store.accounts import LockedMember, lock_members
 from services.loyalty.store.books import save_members
+from services.loyalty.store.entry_reasons import add_reason
 from services.loyalty.store.tables import Transfer
 from shared.contracts.loyalty import PointsTransferred
 from shared.db import Transaction
@@ -71,6 +72,9 @@ async def transfer_points(
     sender, receiver = _transfer(transaction, sender=sender, receiver=receiver, row=row)
     await save_members(session, [sender, receiver])
     store.add_transfer(session, row)
+    await add_reason(
+        session, cause=_cause(row), member_ids=[row.member_id, row.to_member_id], reason=row.reason
+    )
     _record(transaction, row)
     paid = taken_by(sender.account, cause=_cause(row))
     return Transferred(transfer=row, balances=sender.account.balances, lots=tuple(paid))
@@ -133,4 +137,4 @@ def _record(transaction: Transaction, row: Transfer) -> None:
 
 
 def _cause(row: Transfer) -> Cause:
-    return Cause(kind="transfer", id=row.id, reason=row.reason)
+    return Cause(kind="transfer", id=row.id)

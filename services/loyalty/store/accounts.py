@@ -7,7 +7,7 @@ at once would read them as they were before it began to wait.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -20,6 +20,7 @@ from services.loyalty.domain.members import MemberMerged, MemberNotFound, Member
 from services.loyalty.domain.programme import Programme, growth_window_start, read_programme
 from services.loyalty.domain.tiers import Standing
 from services.loyalty.store.programme import PROGRAMME_IN_FORCE, RENEWED_UNTIL
+from shared.kernel.records import replace
 from shared.sql import execute
 
 #: Which lots to load: those that have become due or that activity would renew, or all that still

@@ -9,20 +9,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.loyalty.domain.ledger import Entry
 from services.loyalty.domain.lots import Allocation, Lot
 from services.loyalty.store.accounts import LockedMember
-from services.loyalty.store.writing import (
-    Column,
-    Placeholders,
-    Rows,
-    column_arrays,
-    inserting,
-    keeping,
-    telling,
-    unnested,
-)
+from services.loyalty.store.writing import Placeholders, Rows, given, inserting, keeping, telling
 from shared.batches import Saving, Stale
 from shared.idempotency import kept_rows
 from shared.lanes import Connection
 from shared.outbox import event_rows
+from shared.records_sql import Column, as_records
 
 T = TypeVar("T")
 _STALE: Final = "HT001"
@@ -111,7 +103,7 @@ _MOVE: Final = """
 def _moving(placeholders: Placeholders, *, after: str = "") -> str:
     names = [name for name, _, _ in _ACCOUNTS if name not in ("member_id", "version")]
     sets = ", ".join(f"{name} = given.{name}" for name in names)
-    return _MOVE.format(sets=sets, given=unnested(placeholders, _ACCOUNTS), after=after)
+    return _MOVE.format(sets=sets, given=given(placeholders, _ACCOUNTS), after=after)
 
 
 def _save_statement() -> str:
@@ -154,9 +146,9 @@ class BatchStatement:
         ]
         done = "(select count(*) from kept) + (select count(*) from moved)"
         if unless is not None:
-            there = unless.format(ids=placeholders.arrays(["text"]))
+            there = unless.format(ids=f"{placeholders.next()}::text[]")
             done = f"case when exists ({there}) then -1 else {done} end"
-        wanted = placeholders.one("bigint")
+        wanted = f"{placeholders.next()}::bigint"
         self._sql = f"with {', '.join(parts)} select refuse_stale({done}, {wanted})"
 
     async def run(
@@ -171,14 +163,10 @@ class BatchStatement:
         """Write. `own` are the rows of each table of its own. Raises Stale."""
         ordered = sorted(members, key=lambda one: one.id)
         arguments = [
-            *kept_rows(saving.replies, now=saving.now),
+            kept_rows(saving.replies, now=saving.now),
             *_arguments(ordered),
-            *(
-                column
-                for rows, values in zip(self._own, own, strict=True)
-                for column in rows.arguments(values)
-            ),
-            *event_rows(saving.events, occurred_at=saving.now),
+            *(rows.argument(values) for rows, values in zip(self._own, own, strict=True)),
+            event_rows(saving.events, occurred_at=saving.now),
             *([list(ids)] if self._guarded else []),
             len(saving.replies) + len(ordered),
         ]
@@ -190,7 +178,7 @@ class BatchStatement:
             raise
 
 
-def _arguments(members: Sequence[LockedMember]) -> list[list[Any]]:
+def _arguments(members: Sequence[LockedMember]) -> list[str]:
     entries = [entry for one in members for entry in one.account.entries]
     lots = [
         (one.id, one.account.lots[lot_id])
@@ -198,10 +186,8 @@ def _arguments(members: Sequence[LockedMember]) -> list[list[Any]]:
         for lot_id in sorted(one.account.touched)
     ]
     allocations = [(entry, part) for entry in entries for part in entry.allocations]
-    books: list[tuple[Rows[Any], Sequence[Any]]] = list(
-        zip(_BOOKS, (entries, lots, allocations), strict=True)
-    )
+    books: Sequence[Sequence[Any]] = (entries, lots, allocations)
     return [
-        *column_arrays(_ACCOUNTS, members),
-        *(column for rows, values in books for column in rows.arguments(values)),
+        as_records(_ACCOUNTS, members),
+        *(rows.argument(values) for rows, values in zip(_BOOKS, books, strict=True)),
     ]

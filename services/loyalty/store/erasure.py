@@ -33,6 +33,35 @@ ERASED: Final[Mapping[str, str]] = {
         " where member_id = any(:member_ids) or source_member_id = any(:member_ids)"
     ),
     "member_merge_moves": "delete from member_merge_moves where member_id = any(:member_ids)",
+    "order_cancellations": (
+        "update order_cancellations set reason = null where member_id = any(:member_ids)"
+    ),
+    "adjustments": (
+        "update adjustments set reason = 'erased', decision_reason = null,"
+        " state = case state when 'awaiting_approval' then 'rejected' else state end"
+        " where member_id = any(:member_ids)"
+    ),
+    "transfers": (
+        "update transfers set reason = null"
+        " where member_id = any(:member_ids) or to_member_id = any(:member_ids)"
+    ),
+    # What was written about a transfer stands with both members.
+    "entry_reasons": (
+        "delete from entry_reasons as told using entry_reasons as own"
+        " where own.member_id = any(:member_ids)"
+        " and (told.cause_kind, told.cause_id) = (own.cause_kind, own.cause_id)"
+    ),
+    "expiry_notices": "update expiry_notices set receipt = null where member_id = any(:member_ids)",
+    "expiry_notice_failures": (
+        "update expiry_notice_failures set reason = 'erased' where member_id = any(:member_ids)"
+    ),
+    "expiry_extensions": (
+        "update expiry_extensions set note = null where member_id = any(:member_ids)"
+    ),
+    "imported_movements": (
+        "update imported_movements set reference = encode(sha256(convert_to("
+        "member_id || ' ' || reference, 'UTF8')), 'hex') where member_id = any(:member_ids)"
+    ),
     "member_replies": "delete from member_replies where member_id = any(:member_ids)",
 }
 #: Table → why its rows stay: they hold ids and amounts, and the id leads to nobody any more.
@@ -42,6 +71,8 @@ KEPT: Final[Mapping[str, str]] = {
     "point_lots": "as the entries",
     "lot_allocations": "as the entries",
     "growth_entries": "amounts by order",
+    "expiry_notice_lots": "amounts by lot",
+    "ledger_checkpoint_heads": "hashes and numbers, without which the ledger proves nothing",
     "refunds": "what the shop's accounts need: amounts by order, and articles",
     "reservations": "articles, vouchers and amounts; open ones were released before",
     "vouchers": "what was issued and used; open ones were voided before",

@@ -49,26 +49,36 @@ SECTIONS: Final[Mapping[str, Section]] = {
     ),
     "accounts": Section(
         table="accounts",
-        shown="member_id, available, pending, held, debt, growth, tier_code, tier_floor,"
-        " tier_since, tier_valid_until, entry_seq, encode(entry_hash, 'hex') as entry_hash",
+        shown="member_id, available, pending, held, debt, growth, growth_since, tier_code,"
+        " tier_floor, tier_since, tier_valid_until, entry_seq,"
+        " encode(entry_hash, 'hex') as entry_hash",
         order="member_id",
-        withheld=("entry_hash",),
+        # How often the row was written says nothing about anybody.
+        withheld=("entry_hash", "version"),
     ),
     "orders": Section(
         table="orders",
         shown="member_id, order_id, state, paid_fen, discount_fen, refunded_fen, items, channel,"
         " reservation_id, device_id, payer_hash, programme_version, multiplier_percent,"
         " earned_points, clawed_back_points, growth, tier_at_recording,"
-        " refunded_at_recording_fen, import_id, paid_at, completed_at, recorded_at",
+        " refunded_at_recording_fen, import_id, paid_at, completed_at, came_completed,"
+        " cancelled_at, came_cancelled, recorded_at",
         order="paid_at, order_id",
         withheld=("facts_hash",),
     ),
     "refunds": Section(
         table="refunds",
-        shown="member_id, refund_id, order_id, amount_fen, items, applied_fen,"
-        " refunded_total_fen, clawed_back_points, debt_points, growth, refunded_at, recorded_at,"
-        " applied_at",
+        shown="member_id, refund_id, order_id, amount_fen, items, items_match, applied_fen,"
+        " refunded_total_fen, clawed_back_points, debt_points, returned_points, growth,"
+        " refunded_at, recorded_at, applied_at",
         order="refunded_at, refund_id",
+        withheld=("facts_hash",),
+    ),
+    "order_cancellations": Section(
+        table="order_cancellations",
+        shown="member_id, order_id, reason, applied_fen, clawed_back_points, debt_points,"
+        " returned_points, growth, cancelled_at, recorded_at, applied_at",
+        order="cancelled_at, order_id",
         withheld=("facts_hash",),
     ),
     "point_entries": Section(
@@ -93,9 +103,54 @@ SECTIONS: Final[Mapping[str, Section]] = {
     ),
     "redemptions": Section(
         table="redemptions",
-        shown="member_id, id, state, points, purpose, reference, hold_expires_at, created_at,"
-        " closed_at",
+        shown="member_id, id, state, points, returned_points, purpose, reference,"
+        " hold_expires_at, created_at, closed_at",
         order="created_at, id",
+    ),
+    "transfers": Section(
+        table="transfers",
+        shown="member_id, id, to_member_id, points, reason, created_by, created_at",
+        order="created_at, id",
+        whose="member_id = any(:member_ids) or to_member_id = any(:member_ids)",
+    ),
+    "adjustments": Section(
+        table="adjustments",
+        shown="member_id, id, points, reason, state, requested_by, created_at, decided_by,"
+        " decision_reason, decided_at",
+        order="created_at, id",
+    ),
+    "entry_reasons": Section(
+        table="entry_reasons",
+        shown="member_id, cause_kind, cause_id, reason",
+        order="cause_kind, cause_id, member_id",
+    ),
+    "imported_movements": Section(
+        table="imported_movements",
+        shown="member_id, reference, kind, import_id, recorded_at",
+        order="recorded_at, reference",
+        withheld=("facts_hash",),
+    ),
+    "expiry_notices": Section(
+        table="expiry_notices",
+        shown="member_id, id, state, points, expires_at, deliver_by, announced_at, channel,"
+        " delivered_at, receipt",
+        order="announced_at, id",
+    ),
+    "expiry_notice_lots": Section(
+        table="expiry_notice_lots",
+        shown="member_id, notice_id, lot_id, expires_at, points",
+        order="notice_id, lot_id",
+    ),
+    "expiry_notice_failures": Section(
+        table="expiry_notice_failures",
+        shown="member_id, notice_id, channel, reason, failed_at",
+        order="failed_at, notice_id, channel",
+    ),
+    "expiry_extensions": Section(
+        table="expiry_extensions",
+        shown="member_id, id, lot_id, points, reason, note, previous_expires_at, expires_at,"
+        " occurred_at, recorded_at, actor",
+        order="recorded_at, id",
     ),
     "reservations": Section(
         table="reservations",
@@ -141,6 +196,7 @@ SECTIONS: Final[Mapping[str, Section]] = {
 }
 #: Table → why it is not in the document.
 WITHHELD: Final[Mapping[str, str]] = {
+    "ledger_checkpoint_heads": "hashes of the entries, which are shown with theirs",
     "member_merge_moves": "which rows a merge moved: each is in its own section",
     "member_replies": "where copies of replies are kept that say what `profiles` says",
 }

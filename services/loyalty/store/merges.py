@@ -18,8 +18,11 @@ _ORDERS: Final = text(
 )
 _ORDERS_DEBT: Final = text(
     """
-    select coalesce(sum(refunds.debt_points), 0)::bigint from refunds
-    join member_merge_moves as move on move.thing_id = refunds.order_id
+    select coalesce(sum(fact.debt_points), 0)::bigint from (
+      select order_id, debt_points from refunds
+      union all select order_id, debt_points from order_cancellations
+    ) as fact
+    join member_merge_moves as move on move.thing_id = fact.order_id
     where move.merge_id = :merge_id and move.kind = 'order'
     """
 )
@@ -147,7 +150,7 @@ async def has_later_merge(session: AsyncSession, *, merge: MemberMerge) -> bool:
 
 
 async def orders_debt(session: AsyncSession, *, merge_id: str) -> int:
-    """Debt that refunds of a merge's orders have made so far, repaid or not."""
+    """Debt that refunds and cancellations of a merge's orders have made so far, repaid or not."""
     return int((await execute(session, _ORDERS_DEBT, {"merge_id": merge_id})).scalar_one())
 
 

@@ -21,6 +21,8 @@ MOVES: Final[Mapping[str, tuple[str, str]]] = {
     "reservation": ("reservations", "id"),
     "voucher": ("vouchers", "id"),
     "reward": ("rewards", "reward_id"),
+    # One that waits for a second person is decided for whoever lives on.
+    "adjustment": ("adjustments", "id"),
 }
 #: Table → why its rows are not moved, or by what else.
 STAYS: Final[Mapping[str, str]] = {
@@ -29,6 +31,18 @@ STAYS: Final[Mapping[str, str]] = {
     "point_lots": "handed over by entries, with the same ids; `moved_by` says in which merge",
     "lot_allocations": "as the entries",
     "refunds": "they go where their orders go",
+    "order_cancellations": "they go where their orders go",
+    "entry_reasons": "as the entries",
+    "transfers": "the history of this id; each lot that came by one goes as a lot",
+    "imported_movements": "references count once per member; asked for through `merged_into`",
+    "expiry_notices": (
+        "they told of this id's points, and cover them again after a reversal; the survivor is told"
+        " anew, and without a notice delivered in time nothing of theirs lapses"
+    ),
+    "expiry_notice_lots": "as the notices",
+    "expiry_notice_failures": "as the notices",
+    "expiry_extensions": "the history of this id",
+    "ledger_checkpoint_heads": "proof of this id's own chain",
     "tier_changes": "the history of this id",
     "member_merges": "the record of merges itself",
     "member_merge_moves": "the record of merges itself",
@@ -78,12 +92,15 @@ _MERGED_BACK: Final = text(
       and members.merged_into = :target
     """
 )
-_REFUNDS: Final = text(
-    """
-    update refunds set member_id = :taker from orders
-    where orders.order_id = refunds.order_id and orders.member_id = :taker
-      and refunds.member_id = :giver
-    """
+_OF_ORDERS: Final = tuple(
+    text(
+        f"""
+        update {table} as fact set member_id = :taker from orders
+        where orders.order_id = fact.order_id and orders.member_id = :taker
+          and fact.member_id = :giver
+        """  # noqa: S608 - constants
+    )
+    for table in ("refunds", "order_cancellations")
 )
 # Closed lots go along too: what was spent of them may come back one day.
 _LOTS: Final = text(
@@ -122,7 +139,8 @@ async def move_all(session: AsyncSession, *, merge_id: str, source: str, target:
         unless = _GROWTH_KNOWN if kind == "growth" else ""
         statement = _MOVE.format(kind=kind, table=table, name=name, unless=unless)
         await execute(session, text(statement), named)
-    await execute(session, _REFUNDS, {"giver": source, "taker": target})
+    for of_orders in _OF_ORDERS:
+        await execute(session, of_orders, {"giver": source, "taker": target})
     await execute(session, _MERGED_ON, named)
 
 
@@ -133,7 +151,8 @@ async def return_all(session: AsyncSession, *, merge_id: str, source: str, targe
         unless = _HELD_BY_TARGET if kind == "voucher" else ""
         statement = _RETURN.format(kind=kind, table=table, name=name, unless=unless)
         await execute(session, text(statement), named)
-    await execute(session, _REFUNDS, {"giver": target, "taker": source})
+    for of_orders in _OF_ORDERS:
+        await execute(session, of_orders, {"giver": target, "taker": source})
     await execute(session, _MERGED_BACK, named)
 
 

@@ -13,14 +13,8 @@ from services.loyalty.domain.clawbacks import SpentPoints
 from services.loyalty.domain.order_cancellations import Cancellation
 from services.loyalty.domain.orders import Order, OrderFacts, OrderItem, item_rows, kept
 from services.loyalty.domain.refunds import Refund
-from services.loyalty.store.writing import (
-    Column,
-    Placeholders,
-    Rows,
-    column_arrays,
-    inserting,
-    unnested,
-)
+from services.loyalty.store.writing import Placeholders, Rows, given, inserting
+from shared.records_sql import Column, as_records
 from shared.sql import execute
 
 ORDER_COLUMNS: Final[Sequence[Column[tuple[Order, OrderFacts]]]] = [
@@ -145,13 +139,13 @@ def _statement() -> str:
         update orders set state = given.state, refunded_fen = given.refunded_fen,
           clawed_back_points = given.clawed_back_points, completed_at = given.completed_at,
           cancelled_at = given.cancelled_at
-        from {unnested(placeholders, _STANDINGS)} where orders.order_id = given.order_id
+        from {given(placeholders, _STANDINGS)} where orders.order_id = given.order_id
       )
     """  # noqa: S608 - constants of this file
     spent = f"""
       spent as (
         update redemptions set returned_points = given.returned_points
-        from {unnested(placeholders, _SPENT)} where redemptions.id = given.id
+        from {given(placeholders, _SPENT)} where redemptions.id = given.id
       )
     """  # noqa: S608
     inserts = (_ADDED, _SAVED_REFUNDS, _CALLED_OFF, GROWTH_ROWS)
@@ -184,12 +178,12 @@ class OrderChanges:
 async def save_orders(session: AsyncSession, changes: OrderChanges) -> bool:
     """Write changes of orders; False when the id of a refund belongs to another order."""
     arguments = [
-        *column_arrays(_STANDINGS, changes.changed),
-        *column_arrays(_SPENT, changes.spent),
-        *_ADDED.arguments(changes.added),
-        *_SAVED_REFUNDS.arguments(changes.refunds),
-        *_CALLED_OFF.arguments(changes.cancellations),
-        *GROWTH_ROWS.arguments(changes.growth),
+        as_records(_STANDINGS, changes.changed),
+        as_records(_SPENT, changes.spent),
+        _ADDED.argument(changes.added),
+        _SAVED_REFUNDS.argument(changes.refunds),
+        _CALLED_OFF.argument(changes.cancellations),
+        GROWTH_ROWS.argument(changes.growth),
     ]
     connection = await session.connection()
     saved = await connection.exec_driver_sql(_SAVE, tuple(arguments))

@@ -43,7 +43,11 @@ _THEN: Final = text(
 )
 _ENTRIES: Final = text(
     """
-    select point_entries.*, (
+    select point_entries.*, coalesce(point_entries.reason, (
+      select told.reason from entry_reasons as told
+      where told.cause_kind = point_entries.cause_kind
+        and told.cause_id = point_entries.cause_id and told.member_id = point_entries.member_id
+    )) as told_reason, (
       select json_agg(json_build_object('lot_id', lot_id, 'points', points) order by lot_id)
       from lot_allocations as parts
       where parts.member_id = point_entries.member_id and parts.entry_seq = point_entries.seq
@@ -150,7 +154,7 @@ def _line(row: Row[Any]) -> StatementLine:
         ),
         cause_kind=row.cause_kind,
         cause_id=row.cause_id,
-        reason=row.reason,
+        reason=row.told_reason,
         occurred_at=row.occurred_at,
         recorded_at=row.recorded_at,
         lots=tuple(Allocation(**part) for part in orjson.loads(row.lots or "[]")),

@@ -1,7 +1,6 @@
 """Members as batches of hot requests read them: many in one statement, locked or not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from services.loyalty.domain.lots import Cause, Lot
 from services.loyalty.domain.programme import Programme, read_programme
 from services.loyalty.domain.tiers import Standing
 from services.loyalty.store.accounts import LockedMember, counted_since
+from shared.kernel.records import replace
 from shared.lanes import Connection
 
 #: How many spendable lots are read at first; they suffice unless a member spends crumbs.

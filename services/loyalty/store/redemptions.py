@@ -151,7 +151,9 @@ async def used_lots(
 ) -> list[tuple[Lot, int]]:
     """The lots that pay for a redemption, as they are now, and how much each of them pays.
 
-    What has gone back to a lot under the redemption's name no longer counts.
+    What has gone back to a lot under the redemption's name no longer counts, even where it paid
+    debt at once. Lots keep their ids in a merge: whoever was the member then, they are this one's
+    now.
     """
     rows = await execute(
         session, _USED_LOTS, {"member_id": member_id, "redemption_id": redemption_id}
@@ -166,7 +168,7 @@ async def as_held(
     found = await execute(
         session,
         _AS_HELD,
-        {"member_id": redemption.member_id, "redemption_id": redemption.id},
+        {"redemption_id": redemption.id},
     )
     row = found.one()
     balances = Balances(

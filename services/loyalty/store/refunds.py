@@ -9,20 +9,25 @@ from services.loyalty.domain.clawbacks import DrawnLot, SpentPoints
 from services.loyalty.domain.lots import Cause, Lot
 from shared.sql import execute
 
-# Every entry that the order caused, its own lot apart, says what it drew on: what its points paid
-# with, what came back of that, and what its refunds took elsewhere.
+# Every entry that the order caused says what it drew on: what its points paid with, what came back
+# of that, and what its refunds took elsewhere; of its own lot, what paid debt. Lots keep their ids
+# in a merge: whoever was the member then, they are this one's now.
 _SPENT: Final = text(
     """
     select redemptions.id as redemption_id, redemptions.points as spent,
-      redemptions.returned_points as returned, lots.*, drawn.paid, drawn.out
+      redemptions.returned_points as returned, lots.*, drawn.paid,
+      case when own then drawn.out_for_debt else drawn.out end as out, own
     from reservations
     join redemptions on redemptions.id = reservations.redemption_id
     cross join lateral (
-      select parts.member_id, parts.lot_id, -sum(parts.points)::bigint as out,
+      select parts.lot_id, -sum(parts.points)::bigint as out,
+        coalesce(-sum(parts.points) filter (where entries.kind in ('restored', 'repaid')),
+          0)::bigint as out_for_debt,
         coalesce(-sum(parts.points) filter (where entries.kind in ('held', 'redeemed')), 0)::bigint
           as paid
       from (
         select 'redemption', redemptions.id
+        union all select 'order', cast(:order_id as text)
         union all select 'cancellation', cast(:order_id as text)
         union all select 'refund', refund_id from refunds where order_id = :order_id
       ) as causes(kind, id)
@@ -30,12 +35,13 @@ _SPENT: Final = text(
         on entries.cause_kind = causes.kind and entries.cause_id = causes.id
       join lot_allocations as parts
         on parts.member_id = entries.member_id and parts.entry_seq = entries.seq
-      where entries.member_id = :member_id
-      group by parts.member_id, parts.lot_id
+      group by parts.lot_id
     ) as drawn
-    join point_lots as lots on lots.member_id = drawn.member_id and lots.id = drawn.lot_id
+    join point_lots as lots on lots.member_id = :member_id and lots.id = drawn.lot_id
+    cross join lateral (
+      select (lots.cause_kind, lots.cause_id) = ('order', cast(:order_id as text)) as own
+    ) as mine
     where reservations.id = :reservation_id and redemptions.state <> 'cancelled'
-      and (lots.cause_kind, lots.cause_id) <> ('order', cast(:order_id as text))
     order by lots.id
     """
 )
@@ -54,7 +60,7 @@ async def find_spent_points(
         {"member_id": member_id, "order_id": order_id, "reservation_id": reservation_id},
     )
     lots = rows.all()
-    if not lots:
+    if not any(row.paid for row in lots):
         return None
     return SpentPoints(
         redemption_id=lots[0].redemption_id,
@@ -76,4 +82,4 @@ def _drawn(row: Row[Any]) -> DrawnLot:
         programme_version=row.programme_version,
         created_at=row.created_at,
     )
-    return DrawnLot(lot=lot, paid=row.paid, out=row.out)
+    return DrawnLot(lot=lot, paid=row.paid, out=row.out, own=row.own)

@@ -110,7 +110,7 @@ async def everything(loyalty: ServiceUnderTest) -> list[Any]:
     tables = (
         "members", "identities", "accounts", "point_entries", "point_lots", "lot_allocations",
         "orders", "refunds", "order_cancellations", "early_completions", "redemptions",
-        "growth_entries", "tier_changes", "transfers", "adjustments", "outbox",
+        "growth_entries", "tier_changes", "transfers", "adjustments", "entry_reasons", "outbox",
     )  # fmt: skip
     return [
         [row.data for row in await loyalty.rows(f"select to_json(t)::text as data from {t} t")]

@@ -34,7 +34,7 @@ from tests.integration.loyalty.people import (
     types_of_events,
     wallet_of,
 )
-from tests.integration.loyalty.racing import ACCOUNTS, race
+from tests.integration.loyalty.racing import ACCOUNTS, race, replicas_of
 from tests.support.service import ServiceUnderTest, Starter
 
 NOTHING = {"available": 0, "pending": 0, "held": 0, "debt": 0}
@@ -322,14 +322,17 @@ async def test_replicas_that_announce_at_once_announce_once(loyalty: ServiceUnde
     assert len(await notices(loyalty)) == 1
 
 
-async def test_spending_beside_the_job_loses_no_point(loyalty: ServiceUnderTest) -> None:
+async def test_spending_beside_the_job_loses_no_point(
+    loyalty: ServiceUnderTest, start: Starter
+) -> None:
+    one, other = await replicas_of(loyalty, start, count=2)
     member_id = await with_points(loyalty, points=100)
     await deliver(loyalty, (await announced(loyalty))["id"])
     loyalty.clock.at = DAY
     replies = await race(
         loyalty,
-        redeem(loyalty, member_id, points=60),
-        redeem(loyalty, member_id, points=60),
+        redeem(one, member_id, points=60),
+        redeem(other, member_id, points=60),
         at=ACCOUNTS,
         meeting=2,
     )

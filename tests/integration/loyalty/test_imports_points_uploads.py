@@ -25,7 +25,7 @@ from tests.integration.loyalty.imports_points_world import (
 )
 from tests.integration.loyalty.imports_world import ndjson, pieces
 from tests.integration.loyalty.people import everything, points_of
-from tests.integration.loyalty.racing import ACCOUNTS, race
+from tests.integration.loyalty.racing import ACCOUNTS, race, replicas_of
 from tests.integration.loyalty.vouchers_world import insist
 from tests.support.service import MANAGER, ServiceUnderTest, Starter
 
@@ -156,17 +156,18 @@ async def test_two_uploads_of_one_file_at_once_post_it_once(loyalty: ServiceUnde
 
 
 async def test_whoever_redeems_during_an_import_spends_what_is_there_and_no_more(
-    loyalty: ServiceUnderTest,
+    loyalty: ServiceUnderTest, start: Starter
 ) -> None:
+    replicas = await replicas_of(loyalty, start, count=4)
     await imported(
         loyalty, [balance("first", 100, identity_value=f"customer-{n}") for n in range(8)]
     )
     members = [await customer(loyalty, f"customer-{n}") for n in range(8)]
     lines = [past("redeemed", f"R-{n}", 60, identity_value=f"customer-{n % 8}") for n in range(24)]
 
-    async def spend(member_id: str) -> int:
+    async def spend(service: ServiceUnderTest, member_id: str) -> int:
         given = {"points": 60, "purpose": "checkout", "reference": "SO-9"}
-        reply = await insist(loyalty, "redeem_points", member_id=member_id, json=given)
+        reply = await insist(service, "redeem_points", member_id=member_id, json=given)
         return 60 if reply.status_code == 201 else 0
 
     async def bring_in() -> int:
@@ -174,7 +175,7 @@ async def test_whoever_redeems_during_an_import_spends_what_is_there_and_no_more
         return 0
 
     endings: list[dict[str, Any]] = []
-    calls = [spend(one) for one in members * 2]
+    calls = [spend(replicas[n % 4], one) for n, one in enumerate(members * 2)]
     spent = await race(loyalty, *calls, bring_in(), at=ACCOUNTS, meeting=5)
 
     (ended,) = endings

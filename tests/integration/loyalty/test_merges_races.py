@@ -27,7 +27,7 @@ from tests.integration.loyalty.people import (
     refund,
     spendable,
 )
-from tests.integration.loyalty.racing import ACCOUNTS, order_lock, race
+from tests.integration.loyalty.racing import ACCOUNTS, order_lock, race, replicas_of
 from tests.support.service import ServiceUnderTest, Starter
 
 PHONE = {"kind": "phone", "value": "13800138000"}
@@ -56,8 +56,9 @@ async def test_of_two_opposite_merges_one_wins_and_the_other_is_told(
 
 
 async def test_points_are_neither_lost_nor_spent_twice_when_a_merge_meets_the_life_of_both(
-    loyalty: ServiceUnderTest,
+    loyalty: ServiceUnderTest, start: Starter
 ) -> None:
+    _, other = await replicas_of(loyalty, start, count=2)
     source, target = await spendable(loyalty, points=300), await spendable(loyalty, points=200)
     order_id = await bought(loyalty, source, points=50)
     body = {"refund_id": "RF-R1", "amount_fen": 2_000, "refunded_at": "2026-11-24T12:00:00+08:00"}
@@ -66,7 +67,7 @@ async def test_points_are_neither_lost_nor_spent_twice_when_a_merge_meets_the_li
     calls = [
         merged(loyalty, target, source),
         redeem(loyalty, source, points=300),
-        redeem(loyalty, target, points=200),
+        redeem(other, target, points=200),
         loyalty.call("refund_order", order_id=order_id, json=body),
         loyalty.call("complete_order", order_id=late, json=done),
         loyalty.call("record_order", json=order_of(target, paid_fen=1_000)),

@@ -320,7 +320,7 @@ async def test_points_about_to_repay_debt_are_shown_as_if_they_had(
     loyalty.clock.advance(timedelta(days=7))
     await redeem(loyalty, member_id, points=80)
     answer = await refund(loyalty, first, amount_fen=10_000)
-    assert answer["points"] == {"clawed_back": 100, "debt": 80}
+    assert answer["points"] == {"clawed_back": 100, "debt": 80, "returned": 0}
     await complete(loyalty, await place(loyalty, member_id, paid_fen=20_000))
     loyalty.clock.advance(timedelta(days=7))
 

@@ -1,9 +1,12 @@
 """Points given to other members, on real PostgreSQL."""
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.pool import QueuePool
 
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.moves import (
@@ -211,7 +214,16 @@ async def test_opposite_transfers_at_once_never_stand_in_each_others_way(
 
 
 async def deadlocks_so_far(loyalty: ServiceUnderTest) -> int:
-    """How many deadlocks PostgreSQL has broken in this database."""
+    """How many deadlocks PostgreSQL has broken in this database.
+
+    Each connection counts for itself and tells the others when it finds the time, or is told to.
+    """
+    pool = loyalty.database.engine.pool
+    assert isinstance(pool, QueuePool)
+    async with AsyncExitStack() as stack:
+        for _ in range(pool.size() - pool.checkedout()):
+            connection = await stack.enter_async_context(loyalty.database.engine.connect())
+            await connection.execute(text("select pg_stat_force_next_flush()"))
     found = await loyalty.scalar(
         "select pg_stat_get_db_deadlocks(oid) from pg_database where datname = current_database()"
     )

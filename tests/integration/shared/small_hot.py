@@ -12,11 +12,12 @@ from shared.batches import Saving, Stale
 from shared.contracts.envelope import EventData
 from shared.db import Occasion
 from shared.http.fields import ExternalId, ReplyModel, RequestModel
-from shared.http.hot import HotKeyedWrite, HotRoute
+from shared.http.hot import HotKeyedWrite
+from shared.http.hot_routes import HotRoute
 from shared.http.writes import Reply
-from shared.idempotency import KEPT, keep_replies, kept_rows
+from shared.idempotency import keep_replies, kept_rows
 from shared.lanes import Connection
-from shared.outbox import EVENT_TYPES, appending, event_rows
+from shared.outbox import appending, event_rows
 
 _STALE: Final = "HT001"
 REFUSE_STALE: Final = """
@@ -30,22 +31,18 @@ REFUSE_STALE: Final = """
 """
 
 
-def _arrays(kinds: Sequence[str], first: int) -> str:
-    return ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(kinds, start=first))
-
-
 _SAVE: Final = f"""
-    with kept as ({keep_replies(_arrays(KEPT, 1))}),
+    with kept as ({keep_replies("$1")}),
     moved as (
       insert into counters (name, total, version)
-      select * from unnest({_arrays(["text", "bigint", "bigint"], 8)}) as given
+      select * from unnest($2::text[], $3::bigint[], $4::bigint[]) as given
       where (select count(*) from kept) >= 0
       on conflict (name) do update set total = excluded.total, version = excluded.version
       where counters.version = excluded.version - 1
       returning 1
-    ), {appending(_arrays(EVENT_TYPES, 11), after="(select count(*) from moved) >= 0")}
+    ), {appending("$5", after="(select count(*) from moved) >= 0")}
     select refuse_stale(
-      (select count(*) from kept) + (select count(*) from moved), $17::bigint)
+      (select count(*) from kept) + (select count(*) from moved), $6::bigint)
 """
 
 
@@ -103,11 +100,11 @@ class Bumps:
         try:
             await connection.fetch(
                 _SAVE,
-                *kept_rows(saving.replies, now=saving.now),
+                kept_rows(saving.replies, now=saving.now),
                 names,
                 [state.known[name][0] for name in names],
                 [state.known[name][1] + 1 for name in names],
-                *event_rows(saving.events, occurred_at=saving.now),
+                event_rows(saving.events, occurred_at=saving.now),
                 len(saving.replies) + len(names),
             )
         except asyncpg.PostgresError as error:

@@ -191,21 +191,24 @@ class World:
             return None
         causes = {("redemption", "rdm_1"), ("cancellation", "SO-1")}
         causes |= {("refund", refund_id) for refund_id in self.refunds}
+        causes |= {("order", "SO-1")}
         paid: Counter[str] = Counter()
         out: Counter[str] = Counter()
+        lots = self.account.lots
         for entry in self.account.entries:
             if (entry.cause.kind, entry.cause.id) in causes:
                 for part in entry.allocations:
-                    out[part.lot_id] -= part.points
+                    if lots[part.lot_id].cause != ORDER or entry.kind in ("restored", "repaid"):
+                        out[part.lot_id] -= part.points
                     if entry.kind == "held":
                         paid[part.lot_id] -= part.points
-        lots = self.account.lots
         return SpentPoints(
             redemption_id="rdm_1", points=self.redeemed, returned=self.returned,
             lots=tuple(
-                DrawnLot(lot=lots[lot_id], paid=paid[lot_id], out=points)
+                DrawnLot(
+                    lot=lots[lot_id], paid=paid[lot_id], out=points, own=lots[lot_id].cause == ORDER
+                )
                 for lot_id, points in out.items()
-                if lots[lot_id].cause != ORDER
             ),
         )  # fmt: skip
 

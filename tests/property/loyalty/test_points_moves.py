@@ -52,10 +52,13 @@ class Moves(RuleBasedStateMachine):
         self.available[member] += points - repaid
 
     def used(self, account: Account, redemption: str) -> list[tuple[Lot, int]]:
-        """As store.redemptions.used_lots: what the redemption's entries took, less what came."""
+        """As store.redemptions.used_lots: what the redemption's entries took, less what came.
+
+        What came and paid debt at once has come all the same.
+        """
         paid: Counter[str] = Counter()
         for entry in account.entries:
-            if entry.cause == Cause(kind="redemption", id=redemption):
+            if entry.cause == Cause(kind="redemption", id=redemption) and entry.kind != "repaid":
                 for part in entry.allocations:
                     paid[part.lot_id] -= part.points
         return [(account.lots[lot_id], points) for lot_id, points in paid.items() if points]

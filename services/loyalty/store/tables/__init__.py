@@ -34,7 +34,13 @@ from services.loyalty.store.tables.orders import (
     OrderCancellation,
     Refund,
 )
-from services.loyalty.store.tables.points import LotAllocation, PointEntry, PointLot, Redemption
+from services.loyalty.store.tables.points import (
+    EntryReason,
+    LotAllocation,
+    PointEntry,
+    PointLot,
+    Redemption,
+)
 from services.loyalty.store.tables.reservations import Reservation
 from services.loyalty.store.tables.transfers import Transfer
 from services.loyalty.store.tables.vouchers import Reward, Voucher, VoucherTemplate
@@ -46,6 +52,7 @@ __all__ = [
     "Account",
     "Adjustment",
     "EarlyCompletion",
+    "EntryReason",
     "ErasedIdentity",
     "ExpiryExtension",
     "ExpiryNotice",

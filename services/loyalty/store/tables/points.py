@@ -54,6 +54,7 @@ class PointEntry(Table, table=True):
     debt_after: int = amount()
     cause_kind: str = words()
     cause_id: str = words()
+    #: A code; what people wrote stands in `entry_reasons`.
     reason: str | None = words(null=True)
     programme_version: int
     occurred_at: datetime = moment()
@@ -131,6 +132,24 @@ class LotAllocation(Table, table=True):
     entry_seq: int = Field(primary_key=True, sa_type=BigInteger)
     lot_id: str = words(primary_key=True)
     points: int = amount()
+
+
+class EntryReason(Table, table=True):
+    """Why somebody wanted what entries of a cause did, in their own words.
+
+    Apart from the entries, which are hashed and stay for ever: this goes when the member is erased.
+    """
+
+    __tablename__ = "entry_reasons"
+    __table_args__ = (
+        PrimaryKeyConstraint("cause_kind", "cause_id", "member_id"),
+        Index("entry_reasons_by_member", "member_id"),
+    )
+
+    cause_kind: str = words(primary_key=True)
+    cause_id: str = words(primary_key=True)
+    member_id: str = words(primary_key=True)
+    reason: str = words()
 
 
 class Redemption(Table, table=True):

@@ -1,0 +1,50 @@
+"""The databases of a running system, read past its services."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from shared.settings import async_url
+
+
+class Books:
+    """One database, for statements that only look."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine: AsyncEngine = create_async_engine(async_url(url), poolclass=NullPool)
+
+    async def rows(self, statement: str, **parameters: Any) -> list[Any]:
+        """What a statement finds."""
+        async with self._engine.connect() as connection:
+            return list((await connection.execute(text(statement), parameters)).all())
+
+    async def scalar(self, statement: str, **parameters: Any) -> Any:
+        """The single value a statement finds."""
+        [row] = await self.rows(statement, **parameters)
+        return row[0]
+
+    async def change(self, *statements: str) -> None:
+        """Run statements in one transaction."""
+        async with self._engine.begin() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._engine.dispose()
+
+
+@asynccontextmanager
+async def opened(urls: Sequence[str]) -> AsyncIterator[Sequence[Books]]:
+    """Several databases, closed at the end."""
+    books = [Books(url) for url in urls]
+    try:
+        yield books
+    finally:
+        for one in books:
+            await one.close()
