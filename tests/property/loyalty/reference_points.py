@@ -154,7 +154,8 @@ class Points(Orders):
         self.members[source] = Member(state="merged", into=who)
         for one in self.members.values():
             one.into = who if one.into == source else one.into
-        for thing in [*self.orders.values(), *self.redemptions.values()]:
+        mine = [*self.orders.values(), *self.redemptions.values(), *self.adjustments.values()]
+        for thing in mine:
             thing.who = who if thing.who == source else thing.who
 
     @asked
