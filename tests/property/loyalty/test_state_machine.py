@@ -105,9 +105,9 @@ def _rule(move: Move) -> Any:
         self.here.run(move.do(self.world, **numbers))
 
     happen.__name__ = move.do.__name__
-    chosen = {name: st.integers(0, most) for name, most in move.numbers.items()}
+    chosen: dict[str, Any] = {name: st.integers(0, most) for name, most in move.numbers.items()}
     possible = precondition(lambda self: hasattr(self, "world") and move.possible(self.world))
-    return possible(rule(target=None, **chosen)(happen))
+    return possible(rule(**chosen)(happen))
 
 
 for _name, _move in MOVES.items():
