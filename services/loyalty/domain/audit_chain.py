@@ -143,12 +143,15 @@ class Chain:
             self._find("account_disagrees", columns=", ".join(names))
 
     def _wrong_lot(self, lots: Sequence[Row]) -> str | None:
-        """The first lot that does not hold what its allocations leave, or is not there."""
+        """The first lot that does not hold what its allocations leave, or is not there.
+
+        A closed lot that came along in a merge has none here: they stand under its first member.
+        """
         held = {lot_id: remaining for _, lot_id, _, _, remaining in lots}
         wrong = (
             lot_id
             for lot_id in sorted({*held, *self._lots})
-            if held.get(lot_id) != self._lots.get(lot_id)
+            if held.get(lot_id) != self._lots.get(lot_id, 0)
         )
         return next(wrong, None)
 

@@ -1,9 +1,11 @@
 """What was held, spent or reported under a member who was then merged into another."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
+from services.loyalty.verify.__main__ import verify
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.members_world import merge
 from tests.integration.loyalty.moves import NOTHING, cancel, capture, give, held, hold, release
@@ -109,3 +111,16 @@ async def test_what_came_back_and_repaid_debt_comes_back_once(loyalty: ServiceUn
     lots = await loyalty.rows("select points, remaining from point_lots order by points")
     assert [(row.points, row.remaining) for row in lots] == [(40, 10), (60, 60)]
     await audit(loyalty)
+
+
+async def test_a_merge_that_brings_closed_lots_leaves_a_ledger_that_verifies(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source, target = await enrol(loyalty), await enrol(loyalty)
+    await give(loyalty, source, 100)
+    await capture(loyalty, await held(loyalty, source, 100))
+    await merge(loyalty, target, source)
+
+    url = loyalty.database.engine.url.set(drivername="postgresql")
+    found = await asyncio.to_thread(verify, database=url.render_as_string(hide_password=False))
+    assert (found.faults, found.findings) == (0, ())

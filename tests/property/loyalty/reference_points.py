@@ -154,8 +154,9 @@ class Points(Orders):
         self.members[source] = Member(state="merged", into=who)
         for one in self.members.values():
             one.into = who if one.into == source else one.into
-        for one in [*self.orders.values(), *self.redemptions.values()]:
-            one.who = who if one.who == source else one.who
+        mine = [*self.orders.values(), *self.redemptions.values(), *self.adjustments.values()]
+        for thing in mine:
+            thing.who = who if thing.who == source else thing.who
 
     @asked
     def erase(self, who: str) -> None:

@@ -6,7 +6,7 @@ PostgreSQL, and after each the balances and lots of everybody concerned are comp
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -48,7 +48,7 @@ class Home:
     connection: asyncpg.Connection
     worlds: int = 0
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
+    def run(self, work: Awaitable[None]) -> None:
         """Run to the end what the service and its members do."""
         self.loop.run_until_complete(work)
 
@@ -105,7 +105,7 @@ def _rule(move: Move) -> Any:
         self.here.run(move.do(self.world, **numbers))
 
     happen.__name__ = move.do.__name__
-    chosen = {name: st.integers(0, most) for name, most in move.numbers.items()}
+    chosen: dict[str, Any] = {name: st.integers(0, most) for name, most in move.numbers.items()}
     possible = precondition(lambda self: hasattr(self, "world") and move.possible(self.world))
     return possible(rule(**chosen)(happen))
 

@@ -101,15 +101,15 @@ class World:
     async def begin(self, people: int) -> None:
         """So many members, some of whom have points already."""
         for points in (400, 90, 0, 0, 0)[:people]:
-            who = await self.enrol()
-            if points:
-                await self.ask(
-                    "adjust_points",
-                    lambda body, who=who, points=points: self.books.adjust(
-                        who, points, MANAGER.id, body["id"]
-                    ),
-                    member_id=who, json={"points": points, "reason": "欢迎"}, people=[who],
-                )  # fmt: skip
+            await self._welcome(await self.enrol(), points)
+
+    async def _welcome(self, who: str, points: int) -> None:
+        if points:
+            await self.ask(
+                "adjust_points",
+                lambda body: self.books.adjust(who, points, MANAGER.id, body["id"]),
+                member_id=who, json={"points": points, "reason": "欢迎"}, people=[who],
+            )  # fmt: skip
 
     async def ask(
         self,
