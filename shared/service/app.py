@@ -15,7 +15,7 @@ from shared.db import Database
 from shared.events.feed import feed_router
 from shared.events.operator_api import operator_router
 from shared.http.access import require_call
-from shared.http.hot import BatchDoor, open_door
+from shared.http.hot import open_door
 from shared.http.hot_routes import HotPaths, hot_routes
 from shared.http.middleware import InternalAccess, RequestScope
 from shared.http.problems import install_problem_handlers
@@ -71,10 +71,6 @@ def create_app(parts: ServiceParts) -> FastAPI:
         subscriptions=parts.subscriptions,
         jobs=parts.jobs,
     )
-    doors = {
-        name: open_door(database=machinery.database, operation=operation)
-        for name, operation in parts.batches.items()
-    }
     verifier = TokenVerifier(audience=parts.service, trusted=settings.internal_trusted_keys)
 
     app = ServiceApp(
@@ -85,27 +81,31 @@ def create_app(parts: ServiceParts) -> FastAPI:
         redoc_url=None,
         # RequestScope makes the spans; FastAPI's own would double them.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        lifespan=_lifespan(machinery, doors=list(doors.values()), background=settings.background),
+        lifespan=_lifespan(machinery, batches=list(parts.batches), background=settings.background),
         middleware=[
             Middleware(RequestScope, service=parts.service, clock=machinery.clock),
             Middleware(InternalAccess, verifier=verifier),
         ],
     )
+    _fill_state(app, parts, machinery)
+    paths = HotPaths(routes=hot_routes(parts.routers))
+    inner = InternalAccess(paths, verifier=verifier)
+    app.state.hot = paths, RequestScope(inner, service=parts.service, clock=machinery.clock)
+    install_problem_handlers(app)
+    _include_routes(app, parts, machinery)
+    return app
+
+
+def _fill_state(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> None:
     app.state.database = machinery.database
     app.state.clock = machinery.clock
     app.state.signer = machinery.signer
     app.state.subscribers = machinery.subscribers
-    paths = HotPaths(routes=hot_routes(parts.routers))
-    inner = InternalAccess(paths, verifier=verifier)
-    app.state.hot = paths, RequestScope(inner, service=parts.service, clock=machinery.clock)
-    for name, door in doors.items():
-        setattr(app.state, name, door)
     app.state.timekeeper = machinery.timekeeper
+    for name, operation in parts.batches.items():
+        setattr(app.state, name, open_door(database=machinery.database, operation=operation))
     for name, value in parts.state.items():
         setattr(app.state, name, value)
-    install_problem_handlers(app)
-    _include_routes(app, parts, machinery)
-    return app
 
 
 def _include_routes(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> None:
@@ -124,16 +124,14 @@ def _include_routes(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> 
     app.include_router(_health_router(database))
 
 
-def _lifespan(
-    machinery: Machinery, *, doors: Sequence[BatchDoor[Any, Any, Any]], background: bool
-) -> Any:
+def _lifespan(machinery: Machinery, *, batches: Sequence[str], background: bool) -> Any:
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with machinery.running(background=background):
             yield
             # Before the connections go: what a batch has begun, it brings to its end.
-            for door in doors:
-                await door.collector.close()
+            for name in batches:
+                await getattr(app.state, name).collector.close()
 
     return lifespan
 
