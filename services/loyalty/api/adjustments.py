@@ -34,7 +34,9 @@ class AdjustmentRequest(RequestModel):
     )
 
     points: Annotated[SignedPoints, Field(description="To give; negative: to take")]
-    reason: Annotated[Reason, Field(description="No personal data: it is kept for ever")]
+    reason: Annotated[
+        Reason, Field(description="No personal data; it goes when the member is erased")
+    ]
 
 
 class DecisionRequest(RequestModel):

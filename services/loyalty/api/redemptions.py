@@ -50,9 +50,9 @@ class RedemptionRequest(RequestModel):
 class CancellationRequest(RequestModel):
     """Why spent points go back."""
 
-    reason: Annotated[Reason | None, Field(description="No personal data: it is kept for ever")] = (
-        None
-    )
+    reason: Annotated[
+        Reason | None, Field(description="No personal data; it goes when the member is erased")
+    ] = None
 
 
 class RedemptionReply(ReplyModel):

@@ -30,9 +30,9 @@ class TransferRequest(RequestModel):
 
     to_member_id: MemberId
     points: Points
-    reason: Annotated[Reason | None, Field(description="No personal data: it is kept for ever")] = (
-        None
-    )
+    reason: Annotated[
+        Reason | None, Field(description="No personal data; it goes when the member is erased")
+    ] = None
 
 
 class TransferReply(ReplyModel):

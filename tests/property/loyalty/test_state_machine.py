@@ -106,8 +106,9 @@ def _rule(move: Move) -> Any:
 
     happen.__name__ = move.do.__name__
     chosen: dict[str, Any] = {name: st.integers(0, most) for name, most in move.numbers.items()}
-    possible = precondition(lambda self: hasattr(self, "world") and move.possible(self.world))
-    return possible(rule(**chosen)(happen))
+    possible: Any = precondition(lambda self: hasattr(self, "world") and move.possible(self.world))
+    as_rule: Any = rule(**chosen)
+    return possible(as_rule(happen))
 
 
 for _name, _move in MOVES.items():
