@@ -24,7 +24,7 @@ LATE = {
         select * from reservations where state = 'expired' and closed_at <> expires_at
     """,
     "uploads given up": """
-        select * from order_imports
+        select * from imports
         where state = 'failed' and finished_at <> touched_at + interval '2 minutes 1 microsecond'
     """,
 }
@@ -47,7 +47,7 @@ async def test_everything_happens_at_its_moment(open_sandbox: Opener) -> None:
         "select count(*) from point_entries where kind = 'released'",
         "select count(*) from vouchers where state = 'expired'",
         "select count(*) from reservations where state = 'expired'",
-        "select count(*) from order_imports where state = 'failed'",
+        "select count(*) from imports where state = 'failed'",
     ]
     assert [await box.loyalty.scalar(one) for one in happened] == [2, 1, 1, 1]
     nights = await box.segmentation.rows(
