@@ -107,13 +107,15 @@ def _rule(move: Move) -> Any:
     happen.__name__ = move.do.__name__
     chosen: dict[str, Any] = {name: st.integers(0, most) for name, most in move.numbers.items()}
     possible = precondition(lambda self: hasattr(self, "world") and move.possible(self.world))
-    return possible(rule(**chosen)(happen))
+    ruled: Any = rule(**chosen)
+    return possible(ruled(happen))
 
 
 for _name, _move in MOVES.items():
     setattr(Life, _name, _rule(_move))
 
 
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_request_ends_as_the_reference_says(at_home: Home, part: int) -> None:
     Life.here = at_home

@@ -77,11 +77,11 @@ async def home(
 async def hold_true(connection: asyncpg.Connection, people: Sequence[str]) -> None:
     """Raise AssertionError unless the rows of members who dealt with nobody else agree."""
     sums = {row["account"]: row["points"] for row in await connection.fetch(_BY_ENTRIES, people)}
-    has = dict(*await connection.fetch(_BY_ACCOUNTS, people))
+    has: dict[str, int] = dict(*await connection.fetch(_BY_ACCOUNTS, people))
     assert has.pop("least") >= 0, "a balance is below zero"
     own = {name: sums.pop(name, 0) for name in has}
     assert own == has, f"entries say {own}, accounts {has}"
-    lots = dict(*await connection.fetch(_BY_LOTS, people))
+    lots: dict[str, int] = dict(*await connection.fetch(_BY_LOTS, people))
     assert lots == {name: has[name] for name in lots}, f"lots say {lots}, accounts {has}"
     assert await connection.fetch(_LOTS_OFF, people) == []
     assert sums.pop("transferred", 0) == 0, "what one gave another did not get"
