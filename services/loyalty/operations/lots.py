@@ -74,9 +74,7 @@ async def reinstate_points(
     found = await find_lot(transaction.session, member_id=member_id, lot_id=lot_id)
     if found is None:
         raise NotFound
-    lapsed = found.lapsed + sum(
-        lapse.points for lapse in settled.ended.lapses if lapse.lot_id == lot_id
-    )
+    lapsed = found.lapsed + sum(one.points for one in settled.ended.lapses if one.lot_id == lot_id)
     cause = Cause(kind="reinstatement", id=new_id("rin", at=transaction.now))
     account = reinstate(
         member.account,

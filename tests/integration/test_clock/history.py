@@ -13,7 +13,7 @@ STEP = timedelta(minutes=1)
 
 
 async def tell(box: Sandbox) -> dict[str, str]:
-    """小雅 brings 小波; both buy, one returns something, one leaves a basket behind.
+    """小雅 brings 小波; both buy, one returns something, one leaves a basket and a hold behind.
 
     Gives the ids of both.
     """
@@ -45,6 +45,7 @@ async def tell(box: Sandbox) -> dict[str, str]:
         },
     )
     await _issue_and_reserve(box, xiaoya)
+    await _hold_and_forget(box, xiaoya)
     await _break_off_an_upload(box)
     await box.settle()
     return {"xiaoya": xiaoya, "xiaobo": xiaobo}
@@ -68,6 +69,14 @@ async def _issue_and_reserve(box: Sandbox, member: str) -> None:
     chosen = [issued["vouchers"][0]["id"]]
     body = {"member_id": member, "items": basket, "voucher_ids": chosen}
     await _post(box, "reserve_checkout", json=body)
+
+
+async def _hold_and_forget(box: Sandbox, member: str) -> None:
+    """Points that an operator gave, of which some are held for something that never comes."""
+    given = {"points": 500, "reason": "补偿：包裹延误"}
+    await _post(box, "adjust_points", member_id=member, json=given)
+    held = {"points": 100, "purpose": "gift", "reference": "G-7", "minutes": 40}
+    await _post(box, "hold_points", member_id=member, json=held)
 
 
 async def _break_off_an_upload(box: Sandbox) -> None:

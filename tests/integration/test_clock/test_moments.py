@@ -23,6 +23,12 @@ LATE = {
     "baskets let go": """
         select * from reservations where state = 'expired' and closed_at <> expires_at
     """,
+    "holds let go": """
+        select * from redemptions join point_entries as entry
+          on entry.cause_kind = 'redemption' and entry.cause_id = redemptions.id
+        where state = 'released' and entry.debit_account = 'held'
+          and (entry.recorded_at <> hold_expires_at or entry.occurred_at <> hold_expires_at)
+    """,
     "uploads given up": """
         select * from imports
         where state = 'failed' and finished_at <> touched_at + interval '2 minutes 1 microsecond'
@@ -48,8 +54,9 @@ async def test_everything_happens_at_its_moment(open_sandbox: Opener) -> None:
         "select count(*) from vouchers where state = 'expired'",
         "select count(*) from reservations where state = 'expired'",
         "select count(*) from imports where state = 'failed'",
+        "select count(*) from redemptions where state = 'released'",
     ]
-    assert [await box.loyalty.scalar(one) for one in happened] == [2, 1, 1, 1]
+    assert [await box.loyalty.scalar(one) for one in happened] == [2, 1, 1, 1, 1]
     nights = await box.segmentation.rows(
         "select created_at at time zone 'Asia/Shanghai' as at from segment_runs"
         " order by id offset 1"
@@ -89,7 +96,8 @@ async def test_a_move_that_was_cut_short_anywhere_ends_as_if_it_had_not(
     await tell(box)
     began = box.now()
     await box.ask(30 * DAY)
-    for cut in (1, 9, 30):
+    # At once; in a quiet night; when loyalty has released points and nobody has heard; late.
+    for cut in (1, 9, 4, 20):
         calls = 0
         visit = box.keepers["referral"].visit
 

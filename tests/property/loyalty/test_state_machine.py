@@ -106,15 +106,16 @@ def _rule(move: Move) -> Any:
 
     happen.__name__ = move.do.__name__
     chosen: dict[str, Any] = {name: st.integers(0, most) for name, most in move.numbers.items()}
-    possible: Any = precondition(lambda self: hasattr(self, "world") and move.possible(self.world))
-    as_rule: Any = rule(**chosen)
-    return possible(as_rule(happen))
+    possible = precondition(lambda self: hasattr(self, "world") and move.possible(self.world))
+    ruled: Any = rule(**chosen)
+    return possible(ruled(happen))
 
 
 for _name, _move in MOVES.items():
     setattr(Life, _name, _rule(_move))
 
 
+@pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_request_ends_as_the_reference_says(at_home: Home, part: int) -> None:
     Life.here = at_home
