@@ -164,14 +164,13 @@ async def test_nothing_seems_to_disagree_while_members_earn_and_spend(
     writers = [asyncio.ensure_future(write(member_id)) for member_id in members]
     walks = 0
     before = await loyalty.scalar("select count(*) from point_entries")
-    while await loyalty.scalar("select count(*) from point_entries") < before + 120:
+    while walks < 2 or await loyalty.scalar("select count(*) from point_entries") < before + 120:
         await checkpoint(loyalty)
         proof = await reconcile(loyalty)
         assert proof["disagreements"] == 0, proof
         walks += 1
     writing = False
     await asyncio.gather(*writers)
-    assert walks > 1
     assert (await audited(loyalty)).faults == 0
     assert await audit(loyalty) > 0
 
