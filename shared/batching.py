@@ -28,9 +28,12 @@ class Busy(Refusal):
 class Queued(Protocol):
     """What can be collected: it waits for its own outcome."""
 
-    #: Two batches under way never hold the same subject, so they do not wait for each other's row.
-    subject: Hashable
     outcome: "asyncio.Future[object]"
+
+    @property
+    def subject(self) -> Hashable:
+        """Two batches under way never hold the same, so they do not wait for each other's row."""
+        ...
 
 
 Item = TypeVar("Item", bound=Queued)

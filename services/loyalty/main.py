@@ -37,6 +37,7 @@ from services.loyalty.operations.redemptions import Redemptions
 from services.loyalty.settings import LoyaltySettings
 from services.loyalty.store.readings import MemberReader
 from services.loyalty.store.vault import Vault
+from services.loyalty.store.wallet import read_wallets
 from services.loyalty.subscribers import FROM_REFERRAL
 from shared.kernel.clock import Clock, SystemClock
 from shared.service.app import ServiceParts, Subscription, create_app
@@ -97,6 +98,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
                 ),
             ],
             state={"vault": vault_of(settings)},
+            reads={"wallets": read_wallets},
             batches={"orders": OrderRecordings(reader), "redemptions": Redemptions(reader)},
         )
     )

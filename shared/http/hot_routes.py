@@ -34,7 +34,7 @@ class HotRoute(APIRoute):
     """A route that resolves its few parameters itself."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        resolve = _Resolver(self)
+        resolve = _resolver(self)
 
         async def handle(request: Request) -> Response:
             return await resolve(request)
@@ -49,15 +49,19 @@ class HotPaths:
     """
 
     def __init__(self, *, routes: Sequence[HotRoute]) -> None:
-        self._routes = [(route, route.path_regex, _Resolver(route)) for route in routes]
+        self._routes = [
+            (method, route, route.path_regex, _resolver(route))
+            for route in routes
+            for method in route.methods or ()
+        ]
 
     def take(self, scope: Scope) -> bool:
         """Whether a request is for a hot route; if so, the route is noted in its scope."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http":
             return False
-        for route, pattern, resolve in self._routes:
-            matched = pattern.match(scope["path"])
-            if matched is not None:
+        asked, path = scope["method"], scope["path"]
+        for method, route, pattern, resolve in self._routes:
+            if asked == method and (matched := pattern.match(path)) is not None:
                 scope["route"] = route
                 scope["path_params"] = matched.groupdict()
                 scope["huitou.resolve"] = resolve
@@ -80,35 +84,26 @@ def hot_routes(routers: Sequence[APIRouter]) -> list[HotRoute]:
     return [route for one in routers for route in one.routes if isinstance(route, HotRoute)]
 
 
-class _Resolver:
-    """From a request to a call of the handler."""
+def _resolver(route: APIRoute) -> "_Reading":
+    return _Reading(route) if "GET" in (route.methods or ()) else _Writing(route)
+
+
+class _Reading:
+    """From a request to a call of a handler that takes path parameters and the request."""
 
     def __init__(self, route: APIRoute) -> None:
         self._operation = route.operation_id
         self._endpoint: Callable[..., Awaitable[Response]] = route.endpoint
-        hints = _parameters(route.endpoint)
+        self._hints = _parameters(route.endpoint)
         self._path = {
             name: TypeAdapter(hint)
-            for name, hint in hints.items()
+            for name, hint in self._hints.items()
             if name in route.param_convertors
         }
-        bodies = [name for name in hints if name not in {*self._path, "write", "request"}]
-        if len(bodies) != 1 or "write" not in hints:
-            raise TypeError(f"{route.path}: a hot route takes path parameters, one body, a write")
-        self._body_name = bodies[0]
-        self._body = TypeAdapter(hints[self._body_name])
-        self._wants_request = "request" in hints
 
     async def __call__(self, request: Request) -> Response:
-        call = self._call_of(request)
-        arguments: dict[str, Any] = self._path_of(request.path_params)
-        raw = await _read(request.receive)
-        write = self._write_of(request, call, raw)
-        arguments[self._body_name] = self._body_of(request, raw)
-        arguments["write"] = write
-        if self._wants_request:
-            arguments["request"] = request
-        return await self._endpoint(**arguments)
+        self._call_of(request)
+        return await self._endpoint(**self._path_of(request.path_params), request=request)
 
     def _call_of(self, request: Request) -> Call:
         call = request.scope.get("state", {}).get("call")
@@ -123,6 +118,31 @@ class _Resolver:
             return {name: one.validate_python(given[name]) for name, one in self._path.items()}
         except ValidationError as error:
             raise _invalid(error, "path") from None
+
+
+class _Writing(_Reading):
+    """From a request to a call of a handler that takes a body and a `HotWrite` besides."""
+
+    def __init__(self, route: APIRoute) -> None:
+        super().__init__(route)
+        hints = self._hints
+        bodies = [name for name in hints if name not in {*self._path, "write", "request"}]
+        if len(bodies) != 1 or "write" not in hints:
+            raise TypeError(f"{route.path}: a hot write takes path parameters, one body, a write")
+        self._body_name = bodies[0]
+        self._body = TypeAdapter(hints[self._body_name])
+        self._wants_request = "request" in hints
+
+    async def __call__(self, request: Request) -> Response:
+        call = self._call_of(request)
+        arguments: dict[str, Any] = self._path_of(request.path_params)
+        raw = await _read(request.receive)
+        write = self._write_of(request, call, raw)
+        arguments[self._body_name] = self._body_of(request, raw)
+        arguments["write"] = write
+        if self._wants_request:
+            arguments["request"] = request
+        return await self._endpoint(**arguments)
 
     def _write_of(self, request: Request, call: Call, raw: bytes) -> HotWrite:
         key = header_of(request.scope, b"idempotency-key")

@@ -22,6 +22,7 @@ from shared.http.problems import install_problem_handlers
 from shared.http.tokens import TokenVerifier
 from shared.jobs import Job
 from shared.kernel.clock import Clock
+from shared.reads import BatchedRead, ReadMany
 from shared.service.machinery import Machinery, Subscription, assemble
 from shared.service.timekeeper_api import timekeeper_router
 from shared.settings import ServiceSettings
@@ -43,6 +44,8 @@ class ServiceParts:
     jobs: Sequence[Job] = ()
     #: Hot operations, by the name under which their routes find the door in `app.state`.
     batches: Mapping[str, BatchOperation[Any, Any, Any]] = field(default_factory=dict)
+    #: Reads that are asked for together, likewise.
+    reads: Mapping[str, ReadMany[Any]] = field(default_factory=dict)
     #: Anything else the routes find in `app.state`, by name.
     state: Mapping[str, Any] = field(default_factory=dict)
 
@@ -81,7 +84,9 @@ def create_app(parts: ServiceParts) -> FastAPI:
         redoc_url=None,
         # RequestScope makes the spans; FastAPI's own would double them.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        lifespan=_lifespan(machinery, batches=list(parts.batches), background=settings.background),
+        lifespan=_lifespan(
+            machinery, batches=[*parts.batches, *parts.reads], background=settings.background
+        ),
         middleware=[
             Middleware(RequestScope, service=parts.service, clock=machinery.clock),
             Middleware(InternalAccess, verifier=verifier),
@@ -104,6 +109,8 @@ def _fill_state(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> None
     app.state.timekeeper = machinery.timekeeper
     for name, operation in parts.batches.items():
         setattr(app.state, name, open_door(database=machinery.database, operation=operation))
+    for name, read in parts.reads.items():
+        setattr(app.state, name, BatchedRead(database=machinery.database, read=read))
     for name, value in parts.state.items():
         setattr(app.state, name, value)
 
@@ -124,13 +131,13 @@ def _include_routes(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> 
     app.include_router(_health_router(database))
 
 
-def _lifespan(machinery: Machinery, *, batches: Sequence[str], background: bool) -> Any:
+def _lifespan(machinery: Machinery, parts: ServiceParts, *, background: bool) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with machinery.running(background=background):
             yield
             # Before the connections go: what a batch has begun, it brings to its end.
-            for name in batches:
+            for name in (*parts.batches, *parts.reads):
                 await getattr(app.state, name).collector.close()
 
     return lifespan

@@ -3,18 +3,19 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from services.loyalty.api.shapes import LANGUAGE_NOTE, BalancesReply, balances_reply, tier_name
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.domain.tiers import growth_needed, keep_needed
-from services.loyalty.store.wallet import Wallet, find_wallet
+from services.loyalty.store.wallet import Wallet
 from shared.http.fields import MemberId, ReplyModel
+from shared.http.hot_routes import HotRoute
 from shared.http.problems import request_language
 from shared.kernel.texts import Language
 
-router = APIRouter(prefix="/v1/members", tags=["points"])
+router = APIRouter(prefix="/v1/members", tags=["points"], route_class=HotRoute)
 
 
 class ExpiringPoints(ReplyModel):
@@ -80,14 +81,13 @@ class WalletReply(ReplyModel):
     description=f"Points, tier, entitlements and vouchers in one call. {LANGUAGE_NOTE}",
     responses={404: {"description": "`member_not_found`"}},
 )
-async def show_wallet(member_id: MemberId, request: Request) -> WalletReply:
+async def show_wallet(member_id: MemberId, request: Request) -> Response:
     """Points, tier, entitlements and vouchers in one call."""
-    state = request.app.state
-    async with state.database.reading() as session:
-        wallet = await find_wallet(session, member_id=member_id, now=state.clock.now())
+    wallet: Wallet | None = await request.app.state.wallets.find(member_id)
     if wallet is None:
         raise MemberNotFound
-    return _reply(wallet, member_id=member_id, language=request_language(request))
+    reply = _reply(wallet, member_id=member_id, language=request_language(request))
+    return Response(reply.model_dump_json(), media_type="application/json")
 
 
 def _reply(wallet: Wallet, *, member_id: str, language: Language) -> WalletReply:

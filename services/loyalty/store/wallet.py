@@ -1,11 +1,11 @@
 """The wallet: all that a member has, in one query."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.ledger import Balances
@@ -13,12 +13,11 @@ from services.loyalty.domain.programme import Programme, read_programme
 from services.loyalty.domain.tiers import Standing
 from services.loyalty.store.points import settled
 from services.loyalty.store.programme import GROWTH_WINDOW_START, PROGRAMME_IN_FORCE
-from shared.sql import execute
+from shared.lanes import Connection
 
 # A lot that is due counts as available: the next write or the job will make it so. The schedule
 # is settled in Python, where due points repay debt before they are anybody's to lose.
-_WALLET: Final = text(
-    f"""
+_WALLET: Final = f"""
     select accounts.*, programme.version as programme_version, programme.rules,
       (select coalesce(sum(growth), 0)::bigint from growth_entries
        where growth_entries.member_id = accounts.member_id
@@ -41,9 +40,8 @@ _WALLET: Final = text(
          and vouchers.valid_from <= :now and :now < vouchers.expires_at) as usable_vouchers
     from accounts join members on members.id = accounts.member_id
     cross join {PROGRAMME_IN_FORCE} as programme
-    where accounts.member_id = :member_id and members.state <> 'erased'
-    """  # noqa: S608 - constants
-)
+    where accounts.member_id = any($1::text[]) and members.state <> 'erased'
+    """.replace(":now", "$2::timestamptz")  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,25 +65,36 @@ class Wallet:
 
 async def find_wallet(session: AsyncSession, *, member_id: str, now: datetime) -> Wallet | None:
     """A member's wallet at present; None if unknown or erased."""
-    found = await execute(session, _WALLET, {"member_id": member_id, "now": now})
-    row = found.one_or_none()
+    connection = await session.connection()
+    found = await connection.exec_driver_sql(_WALLET, ([member_id], now))
+    row = found.mappings().one_or_none()
     return None if row is None else _wallet(row)
 
 
-def _wallet(row: Row[Any]) -> Wallet:
-    balances = Balances(available=row.available, pending=row.pending, held=row.held, debt=row.debt)
+async def read_wallets(
+    connection: Connection, member_ids: Sequence[str], now: datetime
+) -> Mapping[str, Wallet]:
+    """The wallets of several members, by their ids, in one query."""
+    rows = await connection.fetch(_WALLET, list(member_ids), now)
+    return {row["member_id"]: _wallet(row) for row in rows}
+
+
+def _wallet(row: Any) -> Wallet:
+    balances = Balances(
+        available=row["available"], pending=row["pending"], held=row["held"], debt=row["debt"]
+    )
     return Wallet(
-        balances=settled(balances, due=row.due),
-        expiring=_schedule(row.expiring, repaid=min(row.due, row.debt)),
+        balances=settled(balances, due=row["due"]),
+        expiring=_schedule(row["expiring"], repaid=min(row["due"], row["debt"])),
         standing=Standing(
-            tier_code=row.tier_code,
-            floor_code=row.tier_floor,
-            since=row.tier_since,
-            valid_until=row.tier_valid_until,
-            growth=row.growth_now,
+            tier_code=row["tier_code"],
+            floor_code=row["tier_floor"],
+            since=row["tier_since"],
+            valid_until=row["tier_valid_until"],
+            growth=row["growth_now"],
         ),
-        programme=read_programme(row.programme_version, row.rules),
-        usable_vouchers=row.usable_vouchers,
+        programme=read_programme(row["programme_version"], row["rules"]),
+        usable_vouchers=row["usable_vouchers"],
     )
 
 
