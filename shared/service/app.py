@@ -84,9 +84,7 @@ def create_app(parts: ServiceParts) -> FastAPI:
         redoc_url=None,
         # RequestScope makes the spans; FastAPI's own would double them.
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        lifespan=_lifespan(
-            machinery, batches=[*parts.batches, *parts.reads], background=settings.background
-        ),
+        lifespan=_lifespan(machinery, parts, background=settings.background),
         middleware=[
             Middleware(RequestScope, service=parts.service, clock=machinery.clock),
             Middleware(InternalAccess, verifier=verifier),
