@@ -34,7 +34,7 @@ from tests.support.databases import Databases
 from tests.support.service import NOON, ServiceUnderTest
 
 PARTS: Final = 4
-EXAMPLES: Final = int(os.environ.get("MACHINE_EXAMPLES", "500")) // PARTS
+EXAMPLES: Final = int(os.environ.get("MACHINE_EXAMPLES", "200")) // PARTS
 STEPS: Final = 60
 
 
