@@ -40,7 +40,7 @@ def script(what: str, *, spread: Spread = "spread") -> str:
         return f"{draw}select bench_{what}(:member);\n"
     if what == "account":
         return f"{draw}select * from accounts where member_id = {_MEMBER};\n"  # noqa: S608
-    query = str(wallet_store._WALLET).replace(":now", "now()").replace(":member_id", _MEMBER)
+    query = wallet_store._WALLET.replace("$2", "now()").replace("$1", f"array[{_MEMBER}]")
     return f"{draw}{' '.join(query.split())};\n"
 
 
