@@ -125,14 +125,14 @@ async def replay_executes_again(patch: pytest.MonkeyPatch, service: Planted) -> 
 
 async def new_key_for_each_attempt(patch: pytest.MonkeyPatch, service: Planted) -> None:
     """Somebody between caller and ledger retries under a key of its own."""
-    made = hot_routes._Resolver._write_of
+    made = hot_routes._Writing._write_of
 
     def write_of(self: Any, request: Any, call: Any, raw: bytes) -> Any:
         write = made(self, request, call, raw)
         write._claim = replace(write._claim, key=uuid4().hex)
         return write
 
-    patch.setattr(hot_routes._Resolver, "_write_of", write_of)
+    patch.setattr(hot_routes._Writing, "_write_of", write_of)
 
 
 async def acknowledged_before_commit(patch: pytest.MonkeyPatch, service: Planted) -> None:
