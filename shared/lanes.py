@@ -18,8 +18,8 @@ LANES_MOST: Final = 6
 #: What the driver says when it does not know how a connection stands.
 _LOST: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
-# The few statements here are prepared once, and reach every row by its key. A planner that thinks of
-# a hundred rows where there are ten, or of a small table that will grow, would read whole tables.
+# The few statements here are prepared once, and reach every row by its key. A planner that thinks
+# of a hundred rows where there are ten, or of a table as still small, would read it whole.
 _SETTINGS: Final = """
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
