@@ -63,7 +63,7 @@ async def find_lot(session: AsyncSession, *, member_id: str, lot_id: str) -> Sto
     """One lot of a member; None when there is none."""
     found = await execute(session, _ONE, {"member_id": member_id, "lot_id": lot_id})
     row = found.one_or_none()
-    return None if row is None else StoredLot(lot=_lot(row), lapsed=row.lapsed)
+    return None if row is None else StoredLot(lot=stored_lot(row), lapsed=row.lapsed)
 
 
 async def list_lots(
@@ -80,7 +80,7 @@ async def list_lots(
             "limit": limit,
         },
     )
-    return [_lot(row) for row in rows]
+    return [stored_lot(row) for row in rows]
 
 
 async def settled_books(session: AsyncSession, *, member_id: str, now: datetime) -> Account | None:
@@ -106,7 +106,8 @@ async def settled_books(session: AsyncSession, *, member_id: str, now: datetime)
     return replace(released, entries=())
 
 
-def _lot(row: Row[Any]) -> Lot:
+def stored_lot(row: Row[Any]) -> Lot:
+    """A row of `point_lots` as the domain knows it."""
     return Lot(
         id=row.id,
         cause=Cause(kind=row.cause_kind, id=row.cause_id),

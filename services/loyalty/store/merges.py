@@ -8,8 +8,9 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.loyalty.domain.lots import Cause, Lot
+from services.loyalty.domain.lots import Lot
 from services.loyalty.domain.merges_standing import OwnGrowth
+from services.loyalty.store.lots import stored_lot
 from services.loyalty.store.tables import Member, MemberMerge
 from shared.sql import execute
 
@@ -166,17 +167,7 @@ async def lots_that_repaid(
     rows = await execute(session, _PAID_DEBT, {"member_id": member_id, "merge_id": merge_id})
     return [
         (
-            Lot(
-                id=row.id,
-                cause=Cause(kind=row.cause_kind, id=row.cause_id),
-                state=row.state,
-                points=row.points,
-                remaining=row.remaining,
-                available_at=row.available_at,
-                expires_at=row.expires_at,
-                programme_version=row.programme_version,
-                created_at=row.created_at,
-            ),
+            stored_lot(row),
             row.paid,
         )
         for row in rows

@@ -129,11 +129,6 @@ async def find_record(session: AsyncSession, *, order_id: str) -> OrderRecord:
     return (await find_records(session, order_ids=[order_id]))[order_id]
 
 
-async def find_order(session: AsyncSession, *, order_id: str) -> Order | None:
-    """The order on record, if there is one."""
-    return (await find_record(session, order_id=order_id)).order
-
-
 def _order(row: Any) -> Order:
     return Order(
         order_id=row["order_id"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from sqlalchemy import ColumnElement, exists, text, update
@@ -10,7 +10,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.ledger import Balances
-from services.loyalty.domain.lots import Allocation, Cause, Lot
+from services.loyalty.domain.lots import Allocation, Lot
+from services.loyalty.store.lots import stored_lot
 from services.loyalty.store.tables import Member, Redemption, Reservation
 from shared.sql import execute
 
@@ -158,7 +159,7 @@ async def used_lots(
     rows = await execute(
         session, _USED_LOTS, {"member_id": member_id, "redemption_id": redemption_id}
     )
-    return [(_lot(row), row.paid) for row in rows]
+    return [(stored_lot(row), row.paid) for row in rows]
 
 
 async def as_held(
@@ -187,17 +188,3 @@ def _own_holds() -> tuple[ColumnElement[bool], ...]:
         col(Reservation.redemption_id) == col(Redemption.id),
     )
     return col(Redemption.state) == "held", ~reserved
-
-
-def _lot(row: Any) -> Lot:
-    return Lot(
-        id=row.id,
-        cause=Cause(kind=row.cause_kind, id=row.cause_id),
-        state=row.state,
-        points=row.points,
-        remaining=row.remaining,
-        available_at=row.available_at,
-        expires_at=row.expires_at,
-        programme_version=row.programme_version,
-        created_at=row.created_at,
-    )

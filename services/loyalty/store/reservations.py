@@ -9,7 +9,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.baskets import OwnedVoucher
-from services.loyalty.domain.lots import Cause, Lot
+from services.loyalty.domain.lots import Lot
+from services.loyalty.store.lots import stored_lot
 from services.loyalty.store.tables import Order, Reservation, Voucher, VoucherTemplate
 from services.loyalty.store.vouchers import standing_of
 from shared.sql import execute
@@ -113,17 +114,7 @@ async def held_lots(
     )
     return [
         (
-            Lot(
-                id=row.id,
-                cause=Cause(kind=row.cause_kind, id=row.cause_id),
-                state=row.state,
-                points=row.points,
-                remaining=row.remaining,
-                available_at=row.available_at,
-                expires_at=row.expires_at,
-                programme_version=row.programme_version,
-                created_at=row.created_at,
-            ),
+            stored_lot(row),
             row.held,
         )
         for row in rows
