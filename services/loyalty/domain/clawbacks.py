@@ -5,11 +5,11 @@ Together they keep one law: the end depends on how much went back in all, not on
 An order draws on lots: those that paid for it with points, and those from which its refunds took
 what its own lot no longer had. Points come back in the reverse of how they were drawn: first debt
 is paid, then lots that stood in get back what was taken from them, then the order's own lot what
-it paid of older debt, which the returned points pay in its stead, then the lots that paid get
-theirs, the last to be used first, as if only what is kept had been bought. Earned points are taken
-back from the order's own lot, then from points that came back, soonest to lapse first, then from
-other lots, then as debt. Each step undoes the other exactly, so only the difference of the two
-counts.
+it paid of older debt and may keep, which the returned points pay in its stead, then the lots that
+paid get theirs, the last to be used first, as if only what is kept had been bought. Earned points
+are taken back from the order's own lot (what it may keep comes later, where it paid older debt),
+then from points that came back, soonest to lapse first, then from other lots, then as debt. Each
+step undoes the other exactly, so only the difference of the two counts.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class DrawnLot:
 
     `paid` is what it gave for the points that paid the order; `out` is what the order has of it by
     now: that, less what came back, and with what refunds of the order took. The order's `own` lot
-    is drawn on where its points paid debt: had the order's refunds come before its points were
+    is drawn on only where its points paid debt: had the order's refunds come before its points were
     released, the points that came back would have paid it.
     """
 
@@ -66,15 +66,18 @@ def return_spent(
     programme_version: int,
     stamp: Stamp,
     grace: timedelta,
+    kept: int,
 ) -> Account:
     """Give some of an order's spent points back, in the reverse of how they were drawn.
 
-    They are good for `grace` at least.
+    They are good for `grace` at least. `kept` is what the order's own lot may hold afterwards: more
+    would only be taken back again, or has been taken from elsewhere in its stead.
     """
+    lots = [_at_most(one, account, kept) if one.own else one for one in spent.lots]
     # What comes back last pays debt first: then what stays is what was drawn last.
     return give_back(
         account,
-        used=_coming_back(spent.lots, points)[::-1],
+        used=_coming_back(lots, points)[::-1],
         debit="redeemed",
         cause=Cause(kind="redemption", id=spent.redemption_id, reason=reason),
         programme_version=programme_version,
@@ -93,17 +96,27 @@ def claw_back(
     occurred_at: datetime,
     stamp: Stamp,
     drawn: Sequence[DrawnLot] = (),
+    kept: int = 0,
 ) -> Account:
     """Take points back: from the lot that `earned_by` made, then from others, then as debt.
 
     How a sum is split makes no difference: twice five takes from the same places as once ten.
+    `kept` is what remains earned. A lot that paid older debt lets go of it only after points that
+    came back: those stand in for the rest of it.
     """
     own = lot_of(account, earned_by)
     own_part = [(own.id, own.remaining)] if own is not None else []
     is_pending = own is not None and own.state == "pending"
     pending = _taken(account, own_part if is_pending else [], points)
     left = points - _sum_taken(account, pending)
-    sources = [*([] if is_pending else own_part), *_returned(account, drawn), *_others(account)]
+    spared = kept if any(one.own for one in drawn) else 0
+    owns = [] if is_pending else own_part
+    sources = [
+        *((lot_id, max(0, remaining - spared)) for lot_id, remaining in owns),
+        *_returned(account, drawn),
+        *owns,
+        *_others(account),
+    ]
     available = _taken(account, sources, left)
     parts: list[tuple[MemberAccount, tuple[Lot, ...], int]] = [
         ("pending", pending, _sum_taken(account, pending)),
@@ -140,6 +153,11 @@ def redrawn(
             before = found.get(lot.id, DrawnLot(lot=lot, paid=0, out=0, own=is_own))
             found[lot.id] = replace(before, lot=lot, out=before.out - part.points)
     return tuple(found.values())
+
+
+def _at_most(one: DrawnLot, account: Account, kept: int) -> DrawnLot:
+    """The order's own lot, wanting no more than it may still hold."""
+    return replace(one, out=min(one.out, max(0, kept - account.lots[one.lot.id].remaining)))
 
 
 def _coming_back(drawn: Sequence[DrawnLot], points: int) -> list[tuple[Lot, int]]:

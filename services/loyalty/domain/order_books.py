@@ -66,6 +66,7 @@ def take_back(
         occurred_at=at,
         stamp=stamp,
         drawn=returned.spent.lots if returned.spent else (),
+        kept=order.earned_points - order.clawed_back_points,
     )
     after = replace(
         _drawn_on(returned, account, since=returned.account),
@@ -96,6 +97,7 @@ def _return(books: OrderBooks, *, order: Order, cause: Cause, stamp: Stamp) -> O
         programme_version=order.programme.version,
         stamp=stamp,
         grace=order.programme.points.restore_grace,
+        kept=order.earned_points - order.clawed_back_points,
     )
     counted = replace(spent, returned=spent.returned + points)
     return _drawn_on(replace(books, spent=counted), account, since=books.account)

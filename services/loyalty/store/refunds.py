@@ -10,8 +10,8 @@ from services.loyalty.domain.lots import Cause, Lot
 from shared.sql import execute
 
 # Every entry that the order caused says what it drew on: what its points paid with, what came back
-# of that, and what its refunds took elsewhere; of its own lot, what paid debt. Lots keep their ids
-# in a merge: whoever was the member then, they are this one's now.
+# of that, and what its refunds took elsewhere; of its own lot, if it ever paid debt, that. Lots
+# keep their ids in a merge: whoever was the member then, they are this one's now.
 _SPENT: Final = text(
     """
     select redemptions.id as redemption_id, redemptions.points as spent,
@@ -21,8 +21,8 @@ _SPENT: Final = text(
     join redemptions on redemptions.id = reservations.redemption_id
     cross join lateral (
       select parts.lot_id, -sum(parts.points)::bigint as out,
-        coalesce(-sum(parts.points) filter (where entries.kind in ('restored', 'repaid')),
-          0)::bigint as out_for_debt,
+        -sum(parts.points) filter (where entries.kind in ('restored', 'repaid'))::bigint
+          as out_for_debt,
         coalesce(-sum(parts.points) filter (where entries.kind in ('held', 'redeemed')), 0)::bigint
           as paid
       from (
@@ -42,6 +42,7 @@ _SPENT: Final = text(
       select (lots.cause_kind, lots.cause_id) = ('order', cast(:order_id as text)) as own
     ) as mine
     where reservations.id = :reservation_id and redemptions.state <> 'cancelled'
+      and not (own and drawn.out_for_debt is null)
     order by lots.id
     """
 )
