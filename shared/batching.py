@@ -10,8 +10,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from shared.kernel.errors import Refusal, RefusalKind
 
-#: How many batches may be under way at once in a process. One waits for the disk, one is decided.
-LANES: Final = 2
+#: How many batches may be under way at once in a process: one is decided while others are written.
+LANES: Final = 4
 #: The most that one batch holds, so that none takes long.
 BATCH_MAX: Final = 128
 #: The most that may wait; a process that is further behind says so instead of answering too late.

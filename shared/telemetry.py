@@ -1,10 +1,12 @@
 """Logs, metrics, traces and the ids that tie them together. No personal data in any of them."""
 
+import asyncio
+import atexit
 import logging
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -146,8 +148,37 @@ def log_request(*, service: str, operation: str, method: str, status: int, ms: f
         line["request_id"] = context.request_id
         if context.traceparent:
             line["trace_id"] = context.traceparent.split("-")[1]
-    sys.stdout.write(orjson.dumps(line, option=_LINE).decode())
-    sys.stdout.flush()
+    _lines.add(orjson.dumps(line, option=_LINE))
+
+
+class _Lines:
+    """Lines on their way to standard output: those of one turn of the loop go out together.
+
+    A write for each would take as long as all else that is done for a line.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+
+    def add(self, line: bytes) -> None:
+        """Write a line at the end of this turn."""
+        self._waiting.append(line)
+        if len(self._waiting) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        lines, self._waiting = self._waiting, []
+        if lines:
+            sys.stdout.write(b"".join(lines).decode())
+            sys.stdout.flush()
+
+
+_lines: Final = _Lines()
+atexit.register(_lines.flush)
 
 
 def hide_secrets(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
@@ -165,15 +196,20 @@ def configure_tracing(*, service: str, endpoint: str | None) -> None:
     trace.set_tracer_provider(provider)
 
 
-@contextmanager
 def traced(
     name: str, *, parent: str | None, kind: trace.SpanKind
-) -> Iterator[tuple[trace.Span, str | None]]:
+) -> AbstractContextManager[tuple[trace.Span, str | None]]:
     """A span under a caller's `traceparent`, and the `traceparent` to hand on from inside it."""
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         # Nobody collects spans: the caller's trace is handed on as it came.
-        yield trace.INVALID_SPAN, parent
-        return
+        return nullcontext((trace.INVALID_SPAN, parent))
+    return _spanned(name, parent=parent, kind=kind)
+
+
+@contextmanager
+def _spanned(
+    name: str, *, parent: str | None, kind: trace.SpanKind
+) -> Iterator[tuple[trace.Span, str | None]]:
     given = propagate.extract({"traceparent": parent} if parent else {})
     with _tracer.start_as_current_span(name, context=given, kind=kind) as span:
         carrier: dict[str, str] = {}

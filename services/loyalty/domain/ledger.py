@@ -165,8 +165,11 @@ def post(account: Account, posting: Posting, *, stamp: Stamp) -> Account:
         allocations=_allocations(account, posting.lots),
     )
     entry = replace(unchained, hash=entry_hash(unchained))
+    lots = {lot.id: lot for lot in posting.lots}
     return replace(
-        account.with_lots(posting.lots),
+        account,
+        lots={**account.lots, **lots},
+        touched=account.touched.union(lots),
         balances=after,
         seq=entry.seq,
         hash=entry.hash,

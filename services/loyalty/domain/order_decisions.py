@@ -13,7 +13,7 @@ from services.loyalty.domain.ledger import Account, Stamp
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.order_books import OrderBooks, take_back
 from services.loyalty.domain.order_cancellations import Cancellation
-from services.loyalty.domain.orders import Order, OrderFacts, earning
+from services.loyalty.domain.orders import Order, OrderFacts, earning_under
 from services.loyalty.domain.points import earn_pending, schedule
 from services.loyalty.domain.programme import Programme, growth_window_start
 from services.loyalty.domain.refunds import (
@@ -202,7 +202,15 @@ def _scheduled(books: OrderBooks) -> OrderBooks:
 def _new_order(
     facts: OrderFacts, *, standing: Standing, programme: Programme, waiting: Waiting, stamp: Stamp
 ) -> Order:
-    order = Order(
+    multiplier_percent = programme.tier(standing.tier_code).multiplier_percent
+    earned = earning_under(
+        programme,
+        multiplier_percent=multiplier_percent,
+        paid_fen=facts.paid_fen,
+        discount_fen=facts.discount_fen,
+        kept_fen=facts.paid_fen,
+    )
+    return Order(
         order_id=facts.order_id,
         member_id=facts.member_id,
         paid_fen=facts.paid_fen,
@@ -210,10 +218,10 @@ def _new_order(
         refunded_fen=0,
         facts_hash=facts.hash(),
         programme=programme,
-        multiplier_percent=programme.tier(standing.tier_code).multiplier_percent,
-        earned_points=0,
+        multiplier_percent=multiplier_percent,
+        earned_points=earned.points,
         clawed_back_points=0,
-        growth=0,
+        growth=earned.growth,
         tier_at_recording=None,
         refunded_at_recording_fen=0,
         import_id=None,
@@ -225,5 +233,3 @@ def _new_order(
         items=facts.items,
         reservation_id=facts.reservation_id,
     )
-    earned = earning(order, kept_fen=facts.paid_fen)
-    return replace(order, earned_points=earned.points, growth=earned.growth)

@@ -27,6 +27,8 @@ def settle(occasion: Occasion, member: LockedMember) -> LockedMember:
     come by.
     """
     account = release_due(member.account, stamp=stamp_of(occasion))
+    if account is member.account:
+        return member
     for entry in account.entries[len(member.account.entries) :]:
         if entry.kind == "released":
             occasion.record(
