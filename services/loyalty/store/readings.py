@@ -19,11 +19,17 @@ _ALL: Final = 2**31 - 1
 _LOCK: Final = """
     select 1 from accounts where member_id = any($1::text[]) order by member_id for update
 """
-# Spendable lots come in the order of their use, which is the order of their index.
+# Spendable lots come in the order of their use, which is the order of their index. Growth is
+# counted anew for those whose window has moved on, which is once a day.
 _READ: Final = """
     select accounts.*, members.state as member_state, members.merged_into,
       programme.programme_version, lots.*
-    from accounts
+    from (
+      select *, case when growth_since is distinct from $4 and $4 is not null then (
+        select coalesce(sum(growth), 0)::bigint from growth_entries
+        where member_id = accounts.member_id and occurred_at >= $4) end as recounted
+      from accounts where member_id = any($1::text[]) offset 0
+    ) as accounts
     join members on members.id = accounts.member_id
     cross join (
       select version from programme_versions where published_at <= $2
@@ -42,7 +48,6 @@ _READ: Final = """
        where member_id = accounts.member_id and state = 'available' and remaining > 0
        order by expires_at, created_at, id limit $3)
     ) as lots on true
-    where accounts.member_id = any($1::text[])
 """
 _PROGRAMMES: Final = "select version, rules::text as rules from programme_versions"
 _GROWTH: Final = """
@@ -58,6 +63,8 @@ class MemberReader:
 
     def __init__(self) -> None:
         self._programmes: dict[int, Programme] = {}
+        #: What was in force when it was last asked; most likely it still is.
+        self._latest: Programme | None = None
         #: For how many months activity renews the lots of a version, for those where it does.
         self._renewals: dict[int, int] = {}
 
@@ -81,24 +88,33 @@ class MemberReader:
             await connection.fetch(_LOCK, ids)
         limit = LOTS_AT_FIRST if any(spending.values()) else 0
         limit = _ALL if self._renewals else limit
-        members = await self._members(connection, ids, now=now, limit=limit)
+        since = counted_since(self._latest, now=now) if growth and self._latest else None
+        members = await self._members(connection, ids, now=now, limit=limit, since=since)
         short = any(_short(one, spending[one.id]) for one in members.values())
         if short or (self._renewals and limit != _ALL):
-            members = await self._members(connection, ids, now=now, limit=_ALL)
+            members = await self._members(connection, ids, now=now, limit=_ALL, since=since)
         return await _with_growth(connection, members, now=now) if growth else members
 
     async def _members(
-        self, connection: Connection, ids: Sequence[str], *, now: datetime, limit: int
+        self,
+        connection: Connection,
+        ids: Sequence[str],
+        *,
+        now: datetime,
+        limit: int,
+        since: datetime | None,
     ) -> dict[str, LockedMember]:
         rows: dict[str, list[Any]] = {}
-        for row in await connection.fetch(_READ, ids, now, limit):
+        for row in await connection.fetch(_READ, ids, now, limit, since):
             rows.setdefault(row["member_id"], []).append(row)
         found = {}
         for member_id, own in rows.items():
             if own[0]["programme_version"] not in self._programmes:
                 await self._learn(connection)
             programme = self._programmes[own[0]["programme_version"]]
-            found[member_id] = _member(own, programme=programme, renewals=self._renewals)
+            self._latest = programme
+            member = _member(own, programme=programme, renewals=self._renewals)
+            found[member_id] = _recounted(member, own[0]["recounted"], since=since)
         return found
 
     async def _learn(self, connection: Connection) -> None:
@@ -113,7 +129,7 @@ class MemberReader:
 async def _with_growth(
     connection: Connection, members: dict[str, LockedMember], *, now: datetime
 ) -> dict[str, LockedMember]:
-    """Growth counted anew for those whose window has moved on, which is once a day."""
+    """Growth counted anew for those who need it still, since other rules came into force."""
     # One programme is in force for all of them, so one window.
     programme = next((one.programme for one in members.values()), None)
     start = counted_since(programme, now=now) if programme is not None else now
@@ -128,6 +144,13 @@ async def _with_growth(
         standing = replace(one.standing, growth=sums.get(one.id, 0))
         members[one.id] = replace(one, standing=standing, growth_since=start)
     return members
+
+
+def _recounted(member: LockedMember, growth: int | None, *, since: datetime | None) -> LockedMember:
+    """The member with the growth since then, if that was counted."""
+    if growth is None:
+        return member
+    return replace(member, standing=replace(member.standing, growth=growth), growth_since=since)
 
 
 def _short(member: LockedMember, spending: int) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from services.loyalty.domain.programme import growth_window_start
 from services.loyalty.store.programme import current_programme
-from shared.kernel.clock import BUSINESS_ZONE
+from shared.kernel.clock import BUSINESS_ZONE, rfc3339
 from tests.integration.loyalty.people import enrol, order_of, place, points_of, wallet_of
 from tests.support.service import ServiceUnderTest, Starter
 
@@ -141,3 +141,17 @@ async def test_the_wallet_counts_growth_from_the_moment_that_orders_do(
         )
     loyalty.clock.at = now.astimezone(UTC)
     assert (await wallet_of(loyalty, member_id))["tier"]["growth"] == 7
+
+
+async def test_each_day_growth_is_counted_anew_before_an_order_is_decided(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await enrol(loyalty)
+    grown = []
+    for days, fen in ((0, 40_000), (1, 30_000), (300, 20_000), (66, 10_000)):
+        loyalty.clock.advance(timedelta(days=days))
+        await place(loyalty, member_id, paid_fen=fen, paid_at=rfc3339(loyalty.clock.now()))
+        (account,) = await loyalty.rows("select growth from accounts")
+        grown.append(account.growth)
+    # More than a year later, only the third of the others is in the window.
+    assert grown == [400, 700, 900, 300]
