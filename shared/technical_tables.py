@@ -53,6 +53,21 @@ def drop_test_clock() -> None:
     op.drop_table("test_clock")
 
 
+def lighten_outbox() -> None:
+    """Keep two indexes fewer for each event: of its id, and of the position it has not got yet."""
+    op.drop_constraint("outbox_event_id_key", "outbox", type_="unique")
+    op.drop_constraint("outbox_pos_key", "outbox", type_="unique")
+    placed = sa.text("pos is not null")
+    op.create_index("outbox_placed", "outbox", ["pos"], unique=True, postgresql_where=placed)
+
+
+def restore_outbox() -> None:
+    """As it was."""
+    op.drop_index("outbox_placed", "outbox")
+    op.create_unique_constraint("outbox_pos_key", "outbox", ["pos"])
+    op.create_unique_constraint("outbox_event_id_key", "outbox", ["event_id"])
+
+
 def _create_log() -> None:
     op.execute("create sequence outbox_id as bigint cache 1")
     op.create_table(
