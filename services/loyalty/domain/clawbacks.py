@@ -105,18 +105,10 @@ def claw_back(
     came back: those stand in for the rest of it.
     """
     own = lot_of(account, earned_by)
-    own_part = [(own.id, own.remaining)] if own is not None else []
-    is_pending = own is not None and own.state == "pending"
-    pending = _taken(account, own_part if is_pending else [], points)
+    waiting = own is not None and own.state == "pending"
+    pending = _taken(account, [(own.id, own.remaining)] if own and waiting else [], points)
     left = points - _sum_taken(account, pending)
-    spared = kept if any(one.own for one in drawn) else 0
-    owns = [] if is_pending else own_part
-    sources = [
-        *((lot_id, max(0, remaining - spared)) for lot_id, remaining in owns),
-        *_returned(account, drawn),
-        *owns,
-        *_others(account),
-    ]
+    sources = _sources(account, None if waiting else own, drawn, kept=kept)
     available = _taken(account, sources, left)
     parts: list[tuple[MemberAccount, tuple[Lot, ...], int]] = [
         ("pending", pending, _sum_taken(account, pending)),
@@ -175,6 +167,18 @@ def _coming_back(drawn: Sequence[DrawnLot], points: int) -> list[tuple[Lot, int]
     if points:
         raise LedgerBroken("more points would come back than were drawn")
     return list(parts.values())
+
+
+def _sources(
+    account: Account, own: Lot | None, drawn: Sequence[DrawnLot], *, kept: int
+) -> list[tuple[str, int]]:
+    """What available points are taken back from, in turn: a lot, and how much of it at most."""
+    returned, others = _returned(account, drawn), _others(account)
+    if own is None:
+        return [*returned, *others]
+    spared = kept if any(one.own for one in drawn) else 0
+    first = max(0, own.remaining - spared)
+    return [(own.id, first), *returned, (own.id, own.remaining), *others]
 
 
 def _returned(account: Account, drawn: Sequence[DrawnLot]) -> list[tuple[str, int]]:
