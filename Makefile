@@ -84,6 +84,10 @@ fmt: $(DEV) ## Bring the code into its format
 bench: $(BENCH_VENV)/made ## Measure against the raw database and others (PARTS=earn,hot ROUNDS=3)
 	@$(BENCH_VENV)/bin/python -m bench $(BENCH)
 
+.PHONY: bench-verify
+bench-verify: $(BENCH_VENV)/made ## Measure how long a ledger takes to verify (ENTRIES=1000000)
+	@$(BENCH_VENV)/bin/python -m bench.verifying $(if $(ENTRIES),--entries $(ENTRIES))
+
 .PHONY: soak
 soak: $(DEV) ## Prove it for hours: a million operations, a thousand kills (SOAK_OPERATIONS, SOAK_KILLS)
 	@$(PY) -m tests.soak model --operations $(SOAK_OPERATIONS)
