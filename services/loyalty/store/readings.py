@@ -1,6 +1,6 @@
 """Members as batches of hot requests read them: many in one statement, locked or not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ _LOCK: Final = """
     select 1 from accounts where member_id = any($1::text[]) order by member_id for update
 """
 # Spendable lots come in the order of their use, which is the order of their index.
-_READ: Final = """
+_MEMBERS: Final = """
     select accounts.*, members.state as member_state, members.merged_into,
       programme.programme_version, lots.*
     from accounts
@@ -41,9 +41,21 @@ _READ: Final = """
        from point_lots
        where member_id = accounts.member_id and state = 'available' and remaining > 0
        order by expires_at, created_at, id limit $3)
+      {more_lots}
     ) as lots on true
-    where accounts.member_id = any($1::text[])
+    where accounts.member_id {whose}
 """
+
+
+def members_sql(*, whose: str, more_lots: str = "") -> str:
+    """SQL that reads members as of `$2` with their due lots and the first `$3` spendable ones.
+
+    `whose` compares the member's id; `more_lots` may add lots to the union.
+    """
+    return _MEMBERS.format(whose=whose, more_lots=more_lots)
+
+
+_READ: Final = members_sql(whose="= any($1::text[])")
 _PROGRAMMES: Final = "select version, rules::text as rules from programme_versions"
 _GROWTH: Final = """
     select member_id, coalesce(sum(growth), 0)::bigint as growth
@@ -85,16 +97,22 @@ class MemberReader:
         short = any(_short(one, spending[one.id]) for one in members.values())
         if short or (self._renewals and limit != _ALL):
             members = await self._members(connection, ids, now=now, limit=_ALL)
-        return await _with_growth(connection, members, now=now) if growth else members
+        return await with_growth(connection, members, now=now) if growth else members
 
     async def _members(
         self, connection: Connection, ids: Sequence[str], *, now: datetime, limit: int
     ) -> dict[str, LockedMember]:
-        rows: dict[str, list[Any]] = {}
-        for row in await connection.fetch(_READ, ids, now, limit):
-            rows.setdefault(row["member_id"], []).append(row)
+        return await self.members_of(connection, await connection.fetch(_READ, ids, now, limit))
+
+    async def members_of(
+        self, connection: Connection, rows: Iterable[Any]
+    ) -> dict[str, LockedMember]:
+        """Members by id, from the rows of `members_sql`."""
+        by_member: dict[str, list[Any]] = {}
+        for row in rows:
+            by_member.setdefault(row["member_id"], []).append(row)
         found = {}
-        for member_id, own in rows.items():
+        for member_id, own in by_member.items():
             if own[0]["programme_version"] not in self._programmes:
                 await self._learn(connection)
             programme = self._programmes[own[0]["programme_version"]]
@@ -110,7 +128,7 @@ class MemberReader:
                 self._renewals[programme.version] = programme.expiry.months
 
 
-async def _with_growth(
+async def with_growth(
     connection: Connection, members: dict[str, LockedMember], *, now: datetime
 ) -> dict[str, LockedMember]:
     """Growth counted anew for those whose window has moved on, which is once a day."""
