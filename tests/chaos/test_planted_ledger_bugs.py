@@ -102,6 +102,7 @@ TABLE = [
     Row(
         bug=rules.refund_counts_again,
         seen_by=test_refunds.test_a_refund_counts_once_whatever_the_key,
+        where="loyalty and replicas",
     ),
     Row(
         bug=rules.cancelling_restores_again,
