@@ -47,14 +47,15 @@ _OWN_LOTS: Final = """
 """
 # Rows of orders and rows of members, one below the other: `part` keeps them apart, so each has
 # nulls where the other has its columns, and the columns that both have are one.
+# Vouchers are counted because EXISTS would be answered by reading all that were ever used.
 _READ: Final = f"""
     with about as (
       select found.*, 'order' as part,
         array(select refund_id from refunds
               where refund_id = any($4::text[]) and order_id <> all($1)) as ids_elsewhere,
-        exists (select 1 from vouchers
-                where vouchers.member_id = found.member_id
-                  and vouchers.order_id = found.order_id and vouchers.state = 'redeemed'
+        (select count(*) > 0 from vouchers
+         where vouchers.member_id = found.member_id and vouchers.order_id = found.order_id
+           and vouchers.state = 'redeemed'
         ) as used_a_voucher
       from ({FIND_ORDERS}) as found
     ),

@@ -1,6 +1,7 @@
 """Refunds that arrive together: one transaction for all, and each as if it had come alone."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from services.loyalty.operations.refund_batches import RefundRecordings
 from services.loyalty.store.readings import MemberReader
+from services.loyalty.store.refund_batches import _READ
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.orders_world import voucher_of
 from tests.integration.loyalty.people import (
@@ -207,3 +209,28 @@ async def test_refunds_of_an_order_cancelled_before_take_nothing_more(
     answer = await refund(loyalty, order_id, amount_fen=10_000)
     assert (answer["status"], answer["applied_fen"]) == ("applied", 0)
     assert await points_of(loyalty, member_id) == NOTHING
+
+
+async def test_the_reading_reaches_every_row_by_its_key(loyalty: ServiceUnderTest) -> None:
+    """Although all tables are small when it is planned: the plan is kept while they grow."""
+    async with loyalty.database.lanes.take() as connection:
+        await connection.execute(f"prepare reading as {_READ}")
+        explain = "explain (format json) execute reading(array['SO-1'], now(), 8, array['RF-1'])"
+        (plan,) = await connection.fetchval(explain)
+        await connection.execute("deallocate reading")
+    scans = list(_scans(plan["Plan"]))
+    tables = {"orders", "refunds", "order_cancellations", "early_completions", "accounts",
+              "members", "vouchers", "point_lots"}  # fmt: skip
+    assert {scan["Relation Name"] for scan in scans} == tables | {"programme_versions"}
+    assert [
+        (scan["Node Type"], scan["Relation Name"])
+        for scan in scans
+        if not {"Index Cond", "Recheck Cond"} & set(scan) and scan["Relation Name"] in tables
+    ] == []
+
+
+def _scans(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "Relation Name" in node:
+        yield node
+    for inner in node.get("Plans", []):
+        yield from _scans(inner)
