@@ -26,10 +26,8 @@ class RecordedRefund:
 async def record_refund(transaction: Transaction, *, facts: RefundFacts) -> RecordedRefund:
     """Record a refund and take back what it earned; before its order is known it waits for it.
 
-    The way of what batches leave (`operations.refund_batches`).
-
-    Points that paid a part of the order come back in proportion. The same refund again answers
-    with what is on record. Raises AlreadyRecordedDifferently, RefundExceedsPayment,
+    For what batches leave (`operations.refund_batches`). Points that paid a part of the order come
+    back in proportion. The same refund again answers with what is on record. Raises AlreadyRecordedDifferently, RefundExceedsPayment,
     RefundItemUnknown and RefundItemExceeded. Six statements, one more for an order with a
     reservation, three when it waits; the door adds five round trips.
     """
