@@ -27,9 +27,10 @@ async def record_refund(transaction: Transaction, *, facts: RefundFacts) -> Reco
     """Record a refund and take back what it earned; before its order is known it waits for it.
 
     For what batches leave (`operations.refund_batches`). Points that paid a part of the order come
-    back in proportion. The same refund again answers with what is on record. Raises AlreadyRecordedDifferently, RefundExceedsPayment,
-    RefundItemUnknown and RefundItemExceeded. Six statements, one more for an order with a
-    reservation, three when it waits; the door adds five round trips.
+    back in proportion. The same refund again answers with what is on record. Six statements, one
+    more for an order with a reservation, three when it waits; the door adds five round trips.
+    Raises AlreadyRecordedDifferently, RefundExceedsPayment, RefundItemUnknown and
+    RefundItemExceeded.
     """
     session = transaction.session
     await hold_order(session, order_id=facts.order_id)
