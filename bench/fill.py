@@ -5,11 +5,11 @@ from typing import Final
 
 import asyncpg
 
-from bench.requests import HOT
+from bench.requests import FILLED_ORDERS, HOT
 
 _SQL: Final = Path(__file__).parent / "sql"
 #: Orders, and so lots, of each filled member; each makes two entries.
-LOTS: Final = 5
+LOTS: Final = FILLED_ORDERS
 ENTRIES_PER_MEMBER: Final = 2 * LOTS
 _POINTS: Final = 1_000
 _HOT_POINTS: Final = 100_000_000

@@ -12,6 +12,7 @@ from services.loyalty.store import wallet as wallet_store
 OPERATIONS: Final[dict[Kind, str]] = {
     "earn": "record_order",
     "redeem": "redeem_points",
+    "refund": "refund_order",
     "wallet": "show_wallet",
 }
 #: The numbers of clients among which the raw limit is sought.
@@ -34,9 +35,9 @@ class Part:
 
 
 def script(what: str, *, spread: Spread = "spread") -> str:
-    """A pgbench script: `earn`, `redeem`, `account` (one row) or `wallet` (our own query)."""
+    """A pgbench script: a write, `account` (one row) or `wallet` (our own query)."""
     draw = _DRAW if spread == "spread" else _HOT
-    if what in ("earn", "redeem"):
+    if what in ("earn", "redeem", "refund"):
         return f"{draw}select bench_{what}(:member);\n"
     if what == "account":
         return f"{draw}select * from accounts where member_id = {_MEMBER};\n"  # noqa: S608

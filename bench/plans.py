@@ -18,6 +18,7 @@ Plan = Callable[[Site, bool], AsyncIterator[Part]]
 _TITLES: Final[dict[Kind, str]] = {
     "earn": "earn: POST /v1/orders",
     "redeem": "redeem: POST /v1/members/{id}/points/redemptions",
+    "refund": "refund: POST /v1/orders/{id}/refunds",
 }
 _WRITES: Final[tuple[Kind, Kind]] = ("earn", "redeem")
 _GROWTH: Final = (10_000, 100_000, 1_000_000)
@@ -32,6 +33,11 @@ async def earn(site: Site, _full: bool) -> AsyncIterator[Part]:
 async def redeem(site: Site, _full: bool) -> AsyncIterator[Part]:
     """One redemption per request, members drawn at random."""
     yield _write(site, "redeem")
+
+
+async def refund(site: Site, _full: bool) -> AsyncIterator[Part]:
+    """One refund of a part of an order per request, members and their orders drawn at random."""
+    yield _write(site, "refund")
 
 
 async def wallet(site: Site, _full: bool) -> AsyncIterator[Part]:
@@ -132,6 +138,7 @@ def _write(site: Site, kind: Kind) -> Part:
 PLANS: Final[dict[str, Plan]] = {
     "earn": earn,
     "redeem": redeem,
+    "refund": refund,
     "wallet": wallet,
     "hot": hot,
     "single": single,

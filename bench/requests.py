@@ -5,13 +5,16 @@ import random
 from collections.abc import Callable
 from typing import Final, Literal
 
-Kind = Literal["earn", "redeem", "wallet"]
+Kind = Literal["earn", "redeem", "refund", "wallet"]
 Spread = Literal["spread", "hot"]
 #: The number of the one member that everybody is at in the hot runs.
 HOT: Final = 0
-#: What one order of the load is worth, and what one redemption takes.
+#: What one order of the load is worth, what one redemption takes, and what one refund gives back.
 PAID_FEN: Final = 2590
 REDEEMED: Final = 30
+REFUNDED_FEN: Final = 100
+#: How many orders each filled member has, named `F-<member>-<1…>`.
+FILLED_ORDERS: Final = 5
 
 _HEAD: Final = "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {authorization}\r\n"
 _BODY: Final = "Content-Type: application/json\r\nIdempotency-Key: %b\r\nContent-Length: "
@@ -37,6 +40,14 @@ def request_maker(
     def member() -> bytes:
         return hot if spread == "hot" else b"mem_%026d" % draw(1, members + 1)
 
+    if kind == "refund":
+        most = 0 if spread == "hot" else members
+        first = min(1, most)
+        return _refund(
+            lambda: (draw(first, most + 1), draw(1, FILLED_ORDERS + 1)),
+            run=run,
+            authorization=authorization,
+        )
     if kind == "wallet":
         return _wallet(member, authorization=authorization)
     if kind == "redeem":
@@ -67,6 +78,16 @@ def redemption_body(*, reference: str) -> str:
     """Points spent at checkout."""
     redemption = {"points": REDEEMED, "purpose": "checkout", "reference": reference}
     return json.dumps(redemption, separators=(",", ":"))
+
+
+def refund_body(*, refund_id: str) -> str:
+    """A little of an order that went back."""
+    refund = {
+        "refund_id": refund_id,
+        "amount_fen": REFUNDED_FEN,
+        "refunded_at": "2026-11-23T12:00:00+08:00",
+    }
+    return json.dumps(refund, separators=(",", ":"))
 
 
 def _head(method: str, path: str, authorization: str) -> str:
@@ -103,6 +124,25 @@ def _redeem(member: Callable[[], bytes], *, run: str, authorization: str) -> Cal
         count += 1
         own = b"%b-%07d" % (run.encode(), count)
         return template % (member(), own, own)
+
+    return make
+
+
+def _refund(
+    order: Callable[[], tuple[int, int]], *, run: str, authorization: str
+) -> Callable[[], bytes]:
+    refund_id = run + "-0000000"
+    body = refund_body(refund_id=refund_id)
+    head = _head("POST", "/v1/orders/F-%d-%d/refunds", authorization)
+    head += f"{_BODY}{len(body.encode())}\r\n\r\n"
+    template = (head + body.replace(refund_id, "%b")).encode()
+    count = 0
+
+    def make() -> bytes:
+        nonlocal count
+        count += 1
+        own = b"%b-%07d" % (run.encode(), count)
+        return template % (*order(), own, own)
 
     return make
 

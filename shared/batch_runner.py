@@ -65,7 +65,7 @@ class BatchRunner(Generic[Command, State, Result]):
         async with self._database.lanes.take() as connection:
             state = await self._operation.load(connection, commands, now=now, careful=False)
             outcomes = await self._decide_and_save(connection, state, batch, now=now)
-        BATCHED.labels(self._name, "quick").inc(len(batch) - len(outcomes.aside))
+        BATCHED.labels(self._name, "quick").inc(len(outcomes.kept))
         self._tell(outcomes)
         return outcomes.aside
 
@@ -188,7 +188,7 @@ class BatchRunner(Generic[Command, State, Result]):
             outcomes.aside.append(one)
             return
         except Exception as fault:
-            # A defect that one request runs into is that request's alone.
+            # A defect, or the need of an own transaction, is that request's alone.
             outcomes.refused.append((one, fault))
             return
         outcomes.kept.append((one, one.reply(result)))

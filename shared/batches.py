@@ -40,6 +40,10 @@ class NeedsCare(Exception):
     """
 
 
+class NeedsOwnTransaction(Exception):
+    """A command that no batch can decide, quick or careful: the ordinary transaction at once."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answered:
     """A stored reply, and whether it is an earlier one."""
@@ -90,7 +94,7 @@ class BatchOperation(Protocol[Given, State, Told]):
     def decide(self, state: State, command: Given, occasion: Occasion) -> Told:
         """Decide one command after the other, each on what the one before it left.
 
-        Raises Refusal or NeedsCare, having left the state as it was.
+        Raises Refusal, NeedsCare or NeedsOwnTransaction, having left the state as it was.
         """
         ...
 

@@ -23,7 +23,7 @@ _LOST: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, Ti
 _SETTINGS: Final = """
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
-    set jit = off
+    set enable_material = off; set jit = off
 """
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from bench.plain_orm.refunds import take_back
 from bench.plain_orm.shapes import (
     IdempotencyKey,
     LotPart,
@@ -22,9 +23,11 @@ from bench.plain_orm.shapes import (
     OrderOut,
     RedemptionIn,
     RedemptionOut,
+    RefundIn,
+    RefundOut,
 )
 from bench.plain_orm.work import ACTOR, add_entry, add_event, locked_account, programme_in_force
-from services.loyalty.store.tables import GrowthEntry, Order, PointLot, Redemption
+from services.loyalty.store.tables import GrowthEntry, Order, PointLot, Redemption, Refund
 from shared.kernel.ids import new_id
 from shared.settings import async_url
 
@@ -177,6 +180,28 @@ async def redeem_points(
         lots=[LotPart(id=lot_id, points=points) for lot_id, points in parts.items()],
     )
     return await _answer(session, operation="redeem_points", key=key, reply=reply, now=now)
+
+
+@app.post("/v1/orders/{order_id}/refunds", status_code=201, response_model=None)
+async def refund_order(
+    order_id: str, body: RefundIn, key: Key, session: Session
+) -> Response | RefundOut:
+    """Record a refund of a part of an order."""
+    repeated = await _repeated(session, operation="refund_order", key=key)
+    if repeated is not None:
+        return repeated
+    now = datetime.now(UTC)
+    order = await session.get(Order, order_id)
+    if order is None:
+        raise HTTPException(404, "no such order")
+    account = await locked_account(session, member_id=order.member_id)
+    await session.refresh(order)
+    if order.refunded_fen + body.amount_fen > order.paid_fen:
+        raise HTTPException(409, "refund exceeds payment")
+    if await session.get(Refund, body.refund_id) is not None:
+        raise HTTPException(409, "already recorded")
+    reply = await take_back(session, body=body, order=order, account=account, now=now)
+    return await _answer(session, operation="refund_order", key=key, reply=reply, now=now)
 
 
 async def _repeated(session: AsyncSession, *, operation: str, key: str) -> Response | None:

@@ -75,6 +75,28 @@ class RedemptionOut(BaseModel):
     lots: list[LotPart]
 
 
+class RefundIn(BaseModel):
+    """Money of an order that went back."""
+
+    refund_id: str
+    amount_fen: int
+    refunded_at: datetime
+
+
+class RefundOut(BaseModel):
+    """A refund and what it took."""
+
+    refund_id: str
+    order_id: str
+    member_id: str
+    amount_fen: int
+    refunded_total_fen: int
+    clawed_back_points: int
+    growth: int
+    refunded_at: datetime
+    recorded_at: datetime
+
+
 class IdempotencyKey:
     """A key and the reply given under it."""
 

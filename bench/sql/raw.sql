@@ -135,3 +135,77 @@ begin
     'redemption_id', redemption, 'points', wanted, 'purpose', 'checkout'), at);
   return reply;
 end $$;
+
+create or replace function bench_refund(number bigint)
+returns text language plpgsql as $$
+declare
+  member text := 'mem_' || lpad(number::text, 26, '0');
+  about text := 'F-' || number || '-' || (1 + floor(random() * 5))::int;
+  at timestamptz := clock_timestamp();
+  key text := gen_random_uuid()::text;
+  refund text := 'RF-' || key;
+  taken bigint := 1;
+  account accounts;
+  known orders;
+  lot point_lots;
+  chained bytea;
+  reply text;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(about, 42));
+  select * into account from accounts where member_id = member for update;
+  select * into known from orders where order_id = about;
+  if known.refunded_fen + 100 > known.paid_fen then
+    raise exception 'refund exceeds payment of %', about;
+  end if;
+  -- From the order's own lot, or from the next that still has something.
+  select * into lot from point_lots
+  where cause_kind = 'order' and cause_id = about and member_id = member and remaining > 0;
+  if not found then
+    select * into lot from point_lots
+    where member_id = member and state = 'available' and remaining > 0
+    order by expires_at, created_at, id limit 1;
+  end if;
+  if not found then
+    raise exception 'nothing to take back of %', member;
+  end if;
+  update point_lots set remaining = remaining - taken,
+    state = case when remaining = taken then 'closed' else state end
+  where member_id = member and id = lot.id;
+  chained := sha256(coalesce(account.entry_hash, ''::bytea)
+    || convert_to(concat_ws(',', member, account.entry_seq + 1, taken, refund, at), 'UTF8'));
+  insert into point_entries (member_id, seq, kind, debit_account, credit_account, points,
+    available_after, pending_after, held_after, debt_after, cause_kind, cause_id,
+    programme_version, occurred_at, recorded_at, actor, previous_hash, hash)
+  values (member, account.entry_seq + 1, 'clawed_back', 'available', 'clawed_back', taken,
+    account.available - taken, account.pending, account.held, account.debt, 'refund', refund, 1,
+    at, at, 'api_key:0123456789ab', account.entry_hash, chained);
+  insert into lot_allocations (member_id, entry_seq, lot_id, points)
+  values (member, account.entry_seq + 1, lot.id, -taken);
+  update accounts set available = available - taken, growth = growth - 1,
+    entry_seq = entry_seq + 1, entry_hash = chained
+  where member_id = member;
+  update orders set refunded_fen = refunded_fen + 100,
+    clawed_back_points = clawed_back_points + taken
+  where order_id = about;
+  update growth_entries set growth = (known.paid_fen - known.refunded_fen - 100) / 100
+  where member_id = member and cause_kind = 'order' and cause_id = about;
+  insert into refunds (refund_id, order_id, member_id, amount_fen, facts_hash, applied_fen,
+    refunded_total_fen, clawed_back_points, debt_points, returned_points, growth, refunded_at,
+    recorded_at, applied_at)
+  values (refund, about, member, 100, sha256(convert_to(refund, 'UTF8')), 100,
+    known.refunded_fen + 100, taken, 0, 0, 1, at, at, at);
+  reply := format('{"refund_id":"%s","order_id":"%s","member_id":"%s","status":"applied",'
+    '"amount_fen":100,"applied_fen":100,"refunded_total_fen":%s,"points":{"clawed_back":1,'
+    '"debt":0,"returned":0},"growth":1,"items_match":null,'
+    '"refunded_at":"2026-11-23T04:00:00Z","recorded_at":"%s"}', refund, about, member,
+    known.refunded_fen + 100, at);
+  insert into idempotency_keys (scope, key, fingerprint, status, media_type, body, created_at)
+  values ('api_key:0123456789ab refund_order', key, sha256(convert_to(key, 'UTF8')), 201,
+    'application/json', convert_to(reply, 'UTF8'), at);
+  perform bench_event(member, 'order.refunded.v1', jsonb_build_object('order_id', about,
+    'refund_id', refund, 'member_id', member, 'amount_fen', 100, 'refunded_total_fen',
+    known.refunded_fen + 100, 'in_full', false, 'refunded_at', at), at);
+  perform bench_event(member, 'points.clawed_back.v1', jsonb_build_object('member_id', member,
+    'order_id', about, 'refund_id', refund, 'points', taken, 'debt', 0), at);
+  return reply;
+end $$;

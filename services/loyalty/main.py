@@ -34,6 +34,7 @@ from services.loyalty.api import (
 from services.loyalty.jobs import JOBS, ledger_jobs
 from services.loyalty.operations.order_batches import OrderRecordings
 from services.loyalty.operations.redemptions import Redemptions
+from services.loyalty.operations.refund_batches import RefundRecordings
 from services.loyalty.settings import LoyaltySettings
 from services.loyalty.store.readings import MemberReader
 from services.loyalty.store.vault import Vault
@@ -53,7 +54,7 @@ ROUTERS: Final = [
     erasure.router,
     export.router,
     orders.router,
-    refunds.router,
+    refunds.hot_router,
     order_cancellations.router,
     points.router,
     redemptions.hot_router,
@@ -99,7 +100,11 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             ],
             state={"vault": vault_of(settings)},
             reads={"wallets": read_wallets},
-            batches={"orders": OrderRecordings(reader), "redemptions": Redemptions(reader)},
+            batches={
+                "orders": OrderRecordings(reader),
+                "refunds": RefundRecordings(reader),
+                "redemptions": Redemptions(reader),
+            },
         )
     )
 

@@ -12,7 +12,13 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Depends, Request, Response
 
 from shared.batch_runner import BatchRunner
-from shared.batches import Answered, BatchOperation, NeedsCare, Submission
+from shared.batches import (
+    Answered,
+    BatchOperation,
+    NeedsCare,
+    NeedsOwnTransaction,
+    Submission,
+)
 from shared.batching import Collector
 from shared.db import Database, Transaction
 from shared.http.problems import refusal_problem, request_language
@@ -64,7 +70,7 @@ class HotWrite:
         door.collector.submit(submission)
         try:
             answered = await submission.outcome
-        except NeedsCare:
+        except (NeedsCare, NeedsOwnTransaction):
             if otherwise is None:
                 raise
             return await self.ordinary(otherwise, reply=reply)

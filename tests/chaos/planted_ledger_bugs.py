@@ -23,6 +23,7 @@ from services.loyalty.store import (
     books,
     order_batches,
     redemption_batches,
+    refund_batches,
 )
 from services.loyalty.store.accounts import LockedMember
 from shared.batch_runner import BatchRunner
@@ -68,6 +69,22 @@ async def check_then_write(patch: pytest.MonkeyPatch, service: Planted) -> None:
         "alter table point_entries drop constraint point_entries_pkey",
         "alter table lot_allocations drop constraint lot_allocations_pkey",
     )
+
+
+async def refund_of_a_stale_order(patch: pytest.MonkeyPatch, service: Planted) -> None:
+    """A batch of refunds writes whatever has happened to its orders since they were read."""
+    _without(
+        patch,
+        refund_batches._SAVE,
+        "_sql",
+        "(given.version is null or given.version = accounts.version)",
+        "true",
+    )
+
+
+async def order_changed_unheld(patch: pytest.MonkeyPatch, service: Planted) -> None:
+    """A batch of refunds does not mind who has read its orders and now waits for the account."""
+    _without(patch, refund_batches._SAVE, "_sql", "count(*) from held", "count(*) from kept")
 
 
 async def stale_read_unrefused(patch: pytest.MonkeyPatch, service: Planted) -> None:

@@ -5,6 +5,7 @@ no suite. `docs/correctness.md` publishes this table.
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import pytest
@@ -16,6 +17,7 @@ from tests.integration.loyalty import (
     test_expiries,
     test_holds,
     test_points,
+    test_refund_races,
     test_refunds,
     test_rewards,
     test_transfers,
@@ -51,6 +53,18 @@ TABLE = [
         bug=bugs.check_then_write,
         seen_by=test_points.test_of_100_simultaneous_redemptions_of_a_balance_for_one_exactly_one_succeeds,
         where="loyalty and replicas",
+    ),
+    Row(
+        bug=bugs.refund_of_a_stale_order,
+        seen_by=test_refund_races.test_an_overtaken_batch_leaves_no_refund_out,
+    ),
+    Row(
+        bug=bugs.order_changed_unheld,
+        seen_by=partial(
+            test_refund_races.test_a_refund_and_another_change_that_meet_at_the_account_both_count,
+            other=test_refund_races.completing,
+            refund_first=True,
+        ),
     ),
     Row(
         bug=bugs.stale_read_unrefused,
@@ -102,6 +116,7 @@ TABLE = [
     Row(
         bug=rules.refund_counts_again,
         seen_by=test_refunds.test_a_refund_counts_once_whatever_the_key,
+        where="loyalty and replicas",
     ),
     Row(
         bug=rules.cancelling_restores_again,

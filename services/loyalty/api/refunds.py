@@ -3,17 +3,19 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
 from services.loyalty.api.orders import ItemRequest, OrderIdPath, items_of
 from services.loyalty.domain.refunds import RefundFacts
 from services.loyalty.operations.refunds import RecordedRefund, record_refund
 from shared.http.fields import ExternalId, Moment, PositiveFen, ReplyModel, RequestModel
-from shared.http.writes import KeyedWrite, Reply
+from shared.http.hot import HotKeyedWrite
+from shared.http.hot_routes import HotRoute
+from shared.http.writes import Reply
 from shared.kernel.errors import InvalidField
 
-router = APIRouter(prefix="/v1/orders", tags=["orders"])
+hot_router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=HotRoute)
 
 
 class RefundRequest(RequestModel):
@@ -80,7 +82,7 @@ class RefundReply(ReplyModel):
     recorded_at: datetime
 
 
-@router.post(
+@hot_router.post(
     "/{order_id}/refunds",
     operation_id="refund_order",
     status_code=201,
@@ -93,7 +95,9 @@ class RefundReply(ReplyModel):
         },
     },
 )
-async def refund_order(order_id: OrderIdPath, body: RefundRequest, write: KeyedWrite) -> Response:
+async def refund_order(
+    order_id: OrderIdPath, body: RefundRequest, write: HotKeyedWrite, request: Request
+) -> Response:
     """Record a refund, which takes back points and growth. It may come before its order.
 
     However the sum is split, by amount or by line, and in whatever order refunds come, the end is
@@ -108,7 +112,12 @@ async def refund_order(order_id: OrderIdPath, body: RefundRequest, write: KeyedW
         items=None if body.items is None else items_of(body.items),
         refunded_at=body.refunded_at,
     )
-    return await write.run(lambda tx: record_refund(tx, facts=facts), reply=_reply)
+    return await write.run(
+        request.app.state.refunds,
+        facts,
+        reply=_reply,
+        otherwise=lambda tx: record_refund(tx, facts=facts),
+    )
 
 
 def _reply(recorded: RecordedRefund) -> Reply:

@@ -16,12 +16,14 @@ from services.loyalty.domain.orders import Order, OrderFacts
 from services.loyalty.operations.order_vouchers import return_vouchers
 from services.loyalty.operations.owners import lock_owner
 from services.loyalty.operations.points import settle
-from services.loyalty.operations.tiers import note_tier
+from services.loyalty.operations.tiers import tier_move
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
 from services.loyalty.store.order_changes import OrderChanges, save_orders
 from services.loyalty.store.orders import OrderRecord
 from services.loyalty.store.refunds import find_spent_points
+from services.loyalty.store.tables import TierChange
+from services.loyalty.store.tiers import add_tier_change
 from shared.contracts.loyalty import (
     OrderCancelled,
     OrderCompleted,
@@ -75,7 +77,9 @@ async def save_books(
     refund is another order's.
     """
     for step in steps:
-        _note(transaction, member=member, step=step)
+        change = note_step(transaction, member=member, step=step)
+        if change is not None:
+            add_tier_change(transaction.session, change)
     if any(step.after.order.is_gone and not step.before.order.is_gone for step in steps):
         await return_vouchers(transaction, order=books.order)
     after = member.with_account(books.account).with_standing(books.standing)
@@ -103,8 +107,11 @@ def note_completed(occasion: Occasion, *, order: Order) -> None:
     occasion.record(completed, subject=order.member_id)
 
 
-def _note(transaction: Transaction, *, member: LockedMember, step: WentBack) -> None:
-    """Tell of one refund or cancellation; a cancellation of what was kept is a refund as well."""
+def note_step(occasion: Occasion, *, member: LockedMember, step: WentBack) -> TierChange | None:
+    """Tell of one refund or cancellation, and give the move to another tier that is to be written.
+
+    A cancellation of what was kept is a refund as well.
+    """
     order, refund, cancellation = step.after.order, step.refund, step.cancellation
     if cancellation is not None:
         cancelled = OrderCancelled(
@@ -112,7 +119,7 @@ def _note(transaction: Transaction, *, member: LockedMember, step: WentBack) -> 
             member_id=order.member_id,
             cancelled_at=cancellation.facts.cancelled_at,
         )
-        transaction.record(cancelled, subject=order.member_id)
+        occasion.record(cancelled, subject=order.member_id)
         # No storefront can name a refund so: its ids have no slash.
         cause = Cause(kind="cancellation", id=order.order_id)
         refund_id, at = f"cancellation/{order.order_id}", cancellation.facts.cancelled_at
@@ -131,10 +138,10 @@ def _note(transaction: Transaction, *, member: LockedMember, step: WentBack) -> 
             in_full=order.refunded_fen == order.paid_fen,
             refunded_at=at,
         )
-        transaction.record(refunded, subject=order.member_id)
-    _note_points(transaction, step=step, refund_id=refund_id)
-    note_tier(
-        transaction,
+        occasion.record(refunded, subject=order.member_id)
+    _note_points(occasion, step=step, refund_id=refund_id)
+    return tier_move(
+        occasion,
         before=member.with_standing(step.before.standing),
         after=member.with_standing(step.after.standing),
         cause_kind=cause.kind,
@@ -142,7 +149,7 @@ def _note(transaction: Transaction, *, member: LockedMember, step: WentBack) -> 
     )
 
 
-def _note_points(transaction: Transaction, *, step: WentBack, refund_id: str) -> None:
+def _note_points(occasion: Occasion, *, step: WentBack, refund_id: str) -> None:
     taken = step.refund or step.cancellation
     order, spent = step.after.order, step.after.spent
     assert taken is not None
@@ -152,7 +159,7 @@ def _note_points(transaction: Transaction, *, step: WentBack, refund_id: str) ->
             redemption_id=spent.redemption_id,
             points=taken.returned_points,
         )
-        transaction.record(restored, subject=order.member_id)
+        occasion.record(restored, subject=order.member_id)
     if taken.clawed_back_points:
         clawed_back = PointsClawedBack(
             member_id=order.member_id,
@@ -161,4 +168,4 @@ def _note_points(transaction: Transaction, *, step: WentBack, refund_id: str) ->
             points=taken.clawed_back_points,
             debt=taken.debt_points or 0,
         )
-        transaction.record(clawed_back, subject=order.member_id)
+        occasion.record(clawed_back, subject=order.member_id)

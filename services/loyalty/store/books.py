@@ -9,7 +9,16 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.loyalty.domain.ledger import Entry
 from services.loyalty.domain.lots import Allocation, Lot
 from services.loyalty.store.accounts import LockedMember
-from services.loyalty.store.writing import Placeholders, Rows, given, inserting, keeping, telling
+from services.loyalty.store.writing import (
+    Placeholders,
+    Rows,
+    Updates,
+    given,
+    inserting,
+    keeping,
+    telling,
+    updating,
+)
 from shared.batches import Saving, Stale
 from shared.idempotency import kept_rows
 from shared.lanes import Connection
@@ -129,19 +138,36 @@ class BatchStatement:
     """What a batch of hot requests writes: replies, books, events, and rows of its own tables.
 
     It fails as a whole when an account is not as it was when it was read. Locks are taken in the
-    order of every write: keys, accounts by their id, events' subjects.
+    order of every write: keys, what is held besides, accounts by their id, events' subjects.
     """
 
-    def __init__(self, *own: Rows[Any], unless: str | None = None) -> None:
-        """`unless` is SQL that finds what must not be there, `{ids}` standing for some ids."""
-        self._own = own
+    def __init__(
+        self,
+        *own: Rows[Any],
+        changing: Sequence[Updates[Any]] = (),
+        holding: str | None = None,
+        unless: str | None = None,
+    ) -> None:
+        """`own` rows are added, those of `changing` changed.
+
+        `holding` is SQL that takes locks, `unless` SQL that finds what must not be there; `{ids}`
+        stands for some ids.
+        """
+        self._own: Sequence[Rows[Any] | Updates[Any]] = (*own, *changing)
+        self._holds = holding is not None
         self._guarded = unless is not None
         placeholders = Placeholders()
-        kept_first = "and (select count(*) from kept) >= 0"
-        parts = [
-            keeping(placeholders),
-            _moving(placeholders, after=kept_first),
+        parts = [keeping(placeholders)]
+        first = "and (select count(*) from kept) >= 0"
+        if holding is not None:
+            locks = holding.format(ids=f"{placeholders.next()}::text[]")
+            parts.append(f"held as materialized ({locks} where true {first})")
+            first = "and (select count(*) from held) >= 0"
+        moved_first = "and (select count(*) from moved) >= 0"
+        parts += [
+            _moving(placeholders, after=first),
             *(inserting(placeholders, rows) for rows in (*_BOOKS, *own)),
+            *(updating(placeholders, rows, after=moved_first) for rows in changing),
             telling(placeholders),
         ]
         done = "(select count(*) from kept) + (select count(*) from moved)"
@@ -160,10 +186,14 @@ class BatchStatement:
         saving: Saving,
         ids: Sequence[str] = (),
     ) -> None:
-        """Write. `own` are the rows of each table of its own. Raises Stale."""
+        """Write. `own` are the rows of each table of its own, those to be changed last.
+
+        Raises Stale.
+        """
         ordered = sorted(members, key=lambda one: one.id)
         arguments = [
             kept_rows(saving.replies, now=saving.now),
+            *([sorted(ids)] if self._holds else []),
             *_arguments(ordered),
             *(rows.argument(values) for rows, values in zip(self._own, own, strict=True)),
             event_rows(saving.events, occurred_at=saving.now),

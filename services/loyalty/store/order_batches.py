@@ -8,26 +8,13 @@ from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import BatchStatement
 from services.loyalty.store.order_changes import GROWTH_COLUMNS, ORDER_COLUMNS
 from services.loyalty.store.tables import TierChange
+from services.loyalty.store.tiers import TIER_ROWS
 from services.loyalty.store.writing import Rows
 from shared.batches import Saving
 from shared.lanes import Connection
 
 _ORDERS: Final[Rows[tuple[Order, OrderFacts]]] = Rows(table="orders", columns=ORDER_COLUMNS)
 _GROWTH: Final[Rows[Order]] = Rows(table="growth_entries", columns=GROWTH_COLUMNS)
-_TIERS: Final[Rows[TierChange]] = Rows(
-    table="tier_changes",
-    columns=[
-        ("id", "text", lambda one: one.id),
-        ("member_id", "text", lambda one: one.member_id),
-        ("from_tier", "text", lambda one: one.from_tier),
-        ("to_tier", "text", lambda one: one.to_tier),
-        ("growth", "bigint", lambda one: one.growth),
-        ("cause_kind", "text", lambda one: one.cause_kind),
-        ("cause_id", "text", lambda one: one.cause_id),
-        ("reason", "text", lambda one: one.reason),
-        ("occurred_at", "timestamptz", lambda one: one.occurred_at),
-    ],
-)
 #: What may have been reported before its order; who decided without looking must not miss it.
 _WAITING: Final = """
     select 1 from unnest({ids}) as given(order_id)
@@ -38,7 +25,7 @@ _WAITING: Final = """
       or exists (select 1 from early_completions
                  where early_completions.order_id = given.order_id)
 """
-_SAVE: Final = BatchStatement(_ORDERS, _GROWTH, _TIERS, unless=_WAITING)
+_SAVE: Final = BatchStatement(_ORDERS, _GROWTH, TIER_ROWS, unless=_WAITING)
 
 
 async def save_recorded(

@@ -13,8 +13,8 @@ from services.loyalty.domain.clawbacks import SpentPoints
 from services.loyalty.domain.order_cancellations import Cancellation
 from services.loyalty.domain.orders import Order, OrderFacts, OrderItem, item_rows, kept
 from services.loyalty.domain.refunds import Refund
-from services.loyalty.store.writing import Placeholders, Rows, given, inserting
-from shared.records_sql import Column, as_records
+from services.loyalty.store.writing import Placeholders, Rows, Updates, inserting, updating
+from shared.records_sql import Column
 from shared.sql import execute
 
 ORDER_COLUMNS: Final[Sequence[Column[tuple[Order, OrderFacts]]]] = [
@@ -44,15 +44,19 @@ ORDER_COLUMNS: Final[Sequence[Column[tuple[Order, OrderFacts]]]] = [
     ("cancelled_at", "timestamptz", lambda one: one[0].cancelled_at),
     ("recorded_at", "timestamptz", lambda one: one[0].recorded_at),
 ]
-_STANDINGS: Final[Sequence[Column[Order]]] = [
-    ("order_id", "text", lambda one: one.order_id),
-    ("state", "text", lambda one: one.state),
-    ("refunded_fen", "bigint", lambda one: one.refunded_fen),
-    ("clawed_back_points", "bigint", lambda one: one.clawed_back_points),
-    ("completed_at", "timestamptz", lambda one: one.completed_at),
-    ("cancelled_at", "timestamptz", lambda one: one.cancelled_at),
-]
-_REFUNDS: Final[Sequence[Column[Refund]]] = [
+#: What may change of an order.
+STANDINGS: Final[Updates[Order]] = Updates(
+    table="orders",
+    columns=[
+        ("order_id", "text", lambda one: one.order_id),
+        ("state", "text", lambda one: one.state),
+        ("refunded_fen", "bigint", lambda one: one.refunded_fen),
+        ("clawed_back_points", "bigint", lambda one: one.clawed_back_points),
+        ("completed_at", "timestamptz", lambda one: one.completed_at),
+        ("cancelled_at", "timestamptz", lambda one: one.cancelled_at),
+    ],
+)
+REFUND_COLUMNS: Final[Sequence[Column[Refund]]] = [
     ("refund_id", "text", lambda one: one.facts.refund_id),
     ("order_id", "text", lambda one: one.facts.order_id),
     ("member_id", "text", lambda one: one.member_id),
@@ -92,16 +96,19 @@ GROWTH_COLUMNS: Final[Sequence[Column[Order]]] = [
     ("programme_version", "int", lambda one: one.programme.version),
     ("occurred_at", "timestamptz", lambda one: one.paid_at),
 ]
-_SPENT: Final[Sequence[Column[SpentPoints]]] = [
-    ("id", "text", lambda one: one.redemption_id),
-    ("returned_points", "bigint", lambda one: one.returned),
-]
+_SPENT: Final[Updates[SpentPoints]] = Updates(
+    table="redemptions",
+    columns=[
+        ("id", "text", lambda one: one.redemption_id),
+        ("returned_points", "bigint", lambda one: one.returned),
+    ],
+)
 
 _ADDED: Final = Rows(table="orders", columns=ORDER_COLUMNS)
 #: A refund's id is one order's for ever.
 _SAVED_REFUNDS: Final = Rows(
     table="refunds",
-    columns=_REFUNDS,
+    columns=REFUND_COLUMNS,
     conflict="""
       on conflict (refund_id) do update set member_id = excluded.member_id,
         applied_fen = excluded.applied_fen, refunded_total_fen = excluded.refunded_total_fen,
@@ -134,22 +141,11 @@ GROWTH_ROWS: Final = Rows(
 def _statement() -> str:
     """All that may be changed, each in the same statement."""
     placeholders = Placeholders()
-    standings = f"""
-      standings as (
-        update orders set state = given.state, refunded_fen = given.refunded_fen,
-          clawed_back_points = given.clawed_back_points, completed_at = given.completed_at,
-          cancelled_at = given.cancelled_at
-        from {given(placeholders, _STANDINGS)} where orders.order_id = given.order_id
-      )
-    """  # noqa: S608 - constants of this file
-    spent = f"""
-      spent as (
-        update redemptions set returned_points = given.returned_points
-        from {given(placeholders, _SPENT)} where redemptions.id = given.id
-      )
-    """  # noqa: S608
-    inserts = (_ADDED, _SAVED_REFUNDS, _CALLED_OFF, GROWTH_ROWS)
-    steps = [standings, spent, *(inserting(placeholders, rows) for rows in inserts)]
+    updates, inserts = (STANDINGS, _SPENT), (_ADDED, _SAVED_REFUNDS, _CALLED_OFF, GROWTH_ROWS)
+    steps = [
+        *(updating(placeholders, rows) for rows in updates),
+        *(inserting(placeholders, rows) for rows in inserts),
+    ]
     return f"with {', '.join(steps)} select count(*) from new_refunds"  # noqa: S608
 
 
@@ -178,8 +174,8 @@ class OrderChanges:
 async def save_orders(session: AsyncSession, changes: OrderChanges) -> bool:
     """Write changes of orders; False when the id of a refund belongs to another order."""
     arguments = [
-        as_records(_STANDINGS, changes.changed),
-        as_records(_SPENT, changes.spent),
+        STANDINGS.argument(changes.changed),
+        _SPENT.argument(changes.spent),
         _ADDED.argument(changes.added),
         _SAVED_REFUNDS.argument(changes.refunds),
         _CALLED_OFF.argument(changes.cancellations),

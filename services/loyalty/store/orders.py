@@ -17,11 +17,14 @@ from shared.lanes import Connection
 from shared.sql import execute
 
 _HOLD: Final = text("select pg_advisory_xact_lock(hashtextextended(:order_id, 42))")
-_HOLD_MANY: Final = """
+#: Keeps others off some ids, which are sorted, so that nobody waits in a ring.
+HOLD_ORDERS: Final = """
     select pg_advisory_xact_lock(hashtextextended(order_id, 42))
-    from unnest($1::text[]) as given(order_id)
+    from unnest({ids}) as given(order_id)
 """
-_FIND: Final = """
+_HOLD_MANY: Final = HOLD_ORDERS.format(ids="$1::text[]")
+#: Finds what is on record under the ids `$1`, for `records_of`.
+FIND_ORDERS: Final = """
     select given.order_id as about, orders.*, programme.rules::text as rules,
       early.completed_at as early_completed_at,
       called_off.facts_hash as called_off_hash, called_off.reason as called_off_reason,
@@ -93,15 +96,15 @@ async def find_records(
 ) -> Mapping[str, OrderRecord]:
     """What is on record under each of these ids, in one statement."""
     connection = await session.connection()
-    found = await connection.exec_driver_sql(_FIND, (list(order_ids),))
-    return _records(found.mappings())
+    found = await connection.exec_driver_sql(FIND_ORDERS, (list(order_ids),))
+    return records_of(found.mappings())
 
 
 async def read_records(
     connection: Connection, *, order_ids: Sequence[str]
 ) -> Mapping[str, OrderRecord]:
     """The same, for a batch of hot requests."""
-    return _records(await connection.fetch(_FIND, list(order_ids)))
+    return records_of(await connection.fetch(FIND_ORDERS, list(order_ids)))
 
 
 async def hold_orders(connection: Connection, *, order_ids: Sequence[str]) -> None:
@@ -109,7 +112,8 @@ async def hold_orders(connection: Connection, *, order_ids: Sequence[str]) -> No
     await connection.fetch(_HOLD_MANY, sorted(set(order_ids)))
 
 
-def _records(rows: Iterable[Any]) -> Mapping[str, OrderRecord]:
+def records_of(rows: Iterable[Any]) -> dict[str, OrderRecord]:
+    """What the rows of `FIND_ORDERS` say, by the id that was asked for."""
     found: dict[str, OrderRecord] = {}
     for row in rows:
         about = row["about"]

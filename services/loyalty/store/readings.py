@@ -1,6 +1,6 @@
 """Members as batches of hot requests read them: many in one statement, locked or not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,14 +21,14 @@ _LOCK: Final = """
 """
 # Spendable lots come in the order of their use, which is the order of their index. Growth is
 # counted anew for those whose window has moved on, which is once a day.
-_READ: Final = """
+_MEMBERS: Final = """
     select accounts.*, members.state as member_state, members.merged_into,
       programme.programme_version, lots.*
     from (
-      select *, case when growth_since is distinct from $4 and $4 is not null then (
+      select *, case when growth_since is distinct from {since} and {since} is not null then (
         select coalesce(sum(growth), 0)::bigint from growth_entries
-        where member_id = accounts.member_id and occurred_at >= $4) end as recounted
-      from accounts where member_id = any($1::text[]) offset 0
+        where member_id = accounts.member_id and occurred_at >= {since}) end as recounted
+      from accounts where member_id {whose} offset 0
     ) as accounts
     join members on members.id = accounts.member_id
     cross join (
@@ -47,8 +47,21 @@ _READ: Final = """
        from point_lots
        where member_id = accounts.member_id and state = 'available' and remaining > 0
        order by expires_at, created_at, id limit $3)
+      {more_lots}
     ) as lots on true
 """
+
+
+def members_sql(*, whose: str, since: str, more_lots: str = "") -> str:
+    """SQL that reads members as of `$2` with their due lots and the first `$3` spendable ones.
+
+    `whose` compares the member's id; growth is counted from the parameter `since` on, unless that
+    is null; `more_lots` may add lots to the union.
+    """
+    return _MEMBERS.format(whose=whose, since=f"{since}::timestamptz", more_lots=more_lots)
+
+
+_READ: Final = members_sql(whose="= any($1::text[])", since="$4")
 _PROGRAMMES: Final = "select version, rules::text as rules from programme_versions"
 _GROWTH: Final = """
     select member_id, coalesce(sum(growth), 0)::bigint as growth
@@ -88,12 +101,16 @@ class MemberReader:
             await connection.fetch(_LOCK, ids)
         limit = LOTS_AT_FIRST if any(spending.values()) else 0
         limit = _ALL if self._renewals else limit
-        since = counted_since(self._latest, now=now) if growth and self._latest else None
+        since = self.window_start(now=now) if growth else None
         members = await self._members(connection, ids, now=now, limit=limit, since=since)
         short = any(_short(one, spending[one.id]) for one in members.values())
         if short or (self._renewals and limit != _ALL):
             members = await self._members(connection, ids, now=now, limit=_ALL, since=since)
-        return await _with_growth(connection, members, now=now) if growth else members
+        return await with_growth(connection, members, now=now) if growth else members
+
+    def window_start(self, *, now: datetime) -> datetime | None:
+        """From when on growth counts under the rules last met; None when none were met yet."""
+        return counted_since(self._latest, now=now) if self._latest else None
 
     async def _members(
         self,
@@ -104,11 +121,18 @@ class MemberReader:
         limit: int,
         since: datetime | None,
     ) -> dict[str, LockedMember]:
-        rows: dict[str, list[Any]] = {}
-        for row in await connection.fetch(_READ, ids, now, limit, since):
-            rows.setdefault(row["member_id"], []).append(row)
+        rows = await connection.fetch(_READ, ids, now, limit, since)
+        return await self.members_of(connection, rows, since=since)
+
+    async def members_of(
+        self, connection: Connection, rows: Iterable[Any], *, since: datetime | None
+    ) -> dict[str, LockedMember]:
+        """Members by id, from the rows of `members_sql`."""
+        by_member: dict[str, list[Any]] = {}
+        for row in rows:
+            by_member.setdefault(row["member_id"], []).append(row)
         found = {}
-        for member_id, own in rows.items():
+        for member_id, own in by_member.items():
             if own[0]["programme_version"] not in self._programmes:
                 await self._learn(connection)
             programme = self._programmes[own[0]["programme_version"]]
@@ -126,7 +150,7 @@ class MemberReader:
                 self._renewals[programme.version] = programme.expiry.months
 
 
-async def _with_growth(
+async def with_growth(
     connection: Connection, members: dict[str, LockedMember], *, now: datetime
 ) -> dict[str, LockedMember]:
     """Growth counted anew for those who need it still, since other rules came into force."""

@@ -28,6 +28,18 @@ class Rows(Generic[T]):
         return as_records(self.columns, rows)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Updates(Generic[T]):
+    """Rows of one table to be changed; the first column is the key that finds them."""
+
+    table: str
+    columns: Sequence[Column[T]]
+
+    def argument(self, rows: Sequence[T]) -> str:
+        """The rows as an argument of the statement."""
+        return as_records(self.columns, rows)
+
+
 class Placeholders:
     """Counts `$1`, `$2` … as a statement is put together."""
 
@@ -52,6 +64,17 @@ def inserting(placeholders: Placeholders, rows: Rows[Any]) -> str:
     return (
         f"new_{rows.table} as (insert into {rows.table} ({names})"  # noqa: S608 - constants
         f" select {names} from {source} {rows.conflict})"
+    )
+
+
+def updating(placeholders: Placeholders, updates: Updates[Any], *, after: str = "") -> str:
+    """A common table expression that changes rows; `after` is SQL that must hold before."""
+    key, *names = (name for name, _, _ in updates.columns)
+    sets = ", ".join(f"{name} = given.{name}" for name in names)
+    table, source = updates.table, given(placeholders, updates.columns)
+    return (
+        f"changed_{table} as (update {table} set {sets}"  # noqa: S608 - constants
+        f" from {source} where {table}.{key} = given.{key} {after})"
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from bench.fill import fill, install_raw
-from bench.requests import Kind, member_id, order_body, redemption_body
+from bench.requests import Kind, member_id, order_body, redemption_body, refund_body
 from services.loyalty.store.tables import metadata
 from shared.sql import execute
 from tests.support.databases import Databases
@@ -23,6 +23,9 @@ async def _as_the_service_does(loyalty: ServiceUnderTest, kind: Kind) -> None:
     if kind == "earn":
         order = json.loads(order_body(order_id="SO-1", member=member_id(1)))
         reply = await loyalty.call("record_order", json=order)
+    elif kind == "refund":
+        refund = json.loads(refund_body(refund_id="RF-1"))
+        reply = await loyalty.call("refund_order", order_id="F-1-1", json=refund)
     else:
         redemption: dict[str, Any] = json.loads(redemption_body(reference="SO-1"))
         reply = await loyalty.call("redeem_points", member_id=member_id(1), json=redemption)
@@ -34,7 +37,7 @@ async def _raw(loyalty: ServiceUnderTest, kind: Kind) -> None:
         await execute(transaction.session, text(f"select bench_{kind}(2)"))
 
 
-@pytest.mark.parametrize("kind", ["earn", "redeem"])
+@pytest.mark.parametrize("kind", ["earn", "redeem", "refund"])
 async def test_the_raw_function_leaves_the_rows_that_the_service_leaves(
     start: Starter, databases: Databases, kind: Kind
 ) -> None:

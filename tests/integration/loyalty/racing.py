@@ -61,3 +61,13 @@ async def race(
             return await asyncio.gather(*running)
     finally:
         await engine.dispose()
+
+
+async def second(loyalty: ServiceUnderTest, call: Coroutine[Any, Any, T]) -> T:
+    """Run a call of a race once another one waits for a lock."""
+
+    async def somebody_waits() -> bool:
+        return bool(await loyalty.scalar(_WAITING))
+
+    await until(somebody_waits, what="the first to wait")
+    return await call

@@ -22,7 +22,7 @@ from tests.integration.loyalty.people import (
     types_of_events,
     wallet_of,
 )
-from tests.integration.loyalty.racing import ACCOUNTS, order_lock, race
+from tests.integration.loyalty.racing import ACCOUNTS, order_lock, race, replicas_of
 from tests.support.service import ServiceUnderTest, Starter
 
 NOTHING = {"available": 0, "pending": 0, "held": 0, "debt": 0}
@@ -226,18 +226,19 @@ async def test_a_refund_beyond_the_payment_is_refused_and_says_what_is_left(
 
 
 async def test_many_refunds_at_once_never_return_more_than_was_paid(
-    loyalty: ServiceUnderTest,
+    loyalty: ServiceUnderTest, start: Starter
 ) -> None:
+    replicas = await replicas_of(loyalty, start, count=4)
     member_id = await enrol(loyalty)
     order_id = await place(loyalty, member_id, paid_fen=10_000)
 
     async def one(number: int) -> Any:
         at = "2026-11-24T12:00:00Z"
         body = {"refund_id": f"RF-M{number}", "amount_fen": 3_000, "refunded_at": at}
-        return await loyalty.call("refund_order", order_id=order_id, json=body)
+        return await replicas[number % 4].call("refund_order", order_id=order_id, json=body)
 
     calls = [one(number) for number in range(20)]
-    replies = await race(loyalty, *calls, at=order_lock(order_id), meeting=10)
+    replies = await race(loyalty, *calls, at=order_lock(order_id), meeting=4)
 
     assert sorted(reply.status_code for reply in replies) == [201] * 3 + [409] * 17
     assert await loyalty.scalar("select refunded_fen from orders") == 9_000
@@ -245,11 +246,14 @@ async def test_many_refunds_at_once_never_return_more_than_was_paid(
     await audit(loyalty)
 
 
-async def test_a_refund_counts_once_whatever_the_key(loyalty: ServiceUnderTest) -> None:
+async def test_a_refund_counts_once_whatever_the_key(
+    loyalty: ServiceUnderTest, start: Starter
+) -> None:
+    replicas = await replicas_of(loyalty, start, count=4)
     order_id = await place(loyalty, await enrol(loyalty), paid_fen=10_000)
     body = {"refund_id": "RF-1X", "amount_fen": 500, "refunded_at": "2026-11-24T12:00:00Z"}
-    calls = [loyalty.call("refund_order", order_id=order_id, json=body) for _ in range(20)]
-    replies = await race(loyalty, *calls, at=order_lock(order_id), meeting=10)
+    calls = [replicas[n % 4].call("refund_order", order_id=order_id, json=body) for n in range(20)]
+    replies = await race(loyalty, *calls, at=order_lock(order_id), meeting=4)
     assert sorted(reply.status_code for reply in replies) == [200] * 19 + [201]
     assert len({reply.content for reply in replies}) == 1
     assert await loyalty.scalar("select refunded_fen from orders") == 500
@@ -280,13 +284,17 @@ async def test_other_facts_under_the_same_refund_id_are_refused(
 
 
 async def test_one_refund_id_for_two_orders_at_once_counts_for_one(
-    loyalty: ServiceUnderTest,
+    loyalty: ServiceUnderTest, start: Starter
 ) -> None:
+    replicas = await replicas_of(loyalty, start, count=4)
     member_id = await enrol(loyalty)
     orders = [await place(loyalty, member_id, paid_fen=10_000) for _ in range(8)]
     body = {"refund_id": "RF-2X", "amount_fen": 10_000, "refunded_at": "2026-11-24T12:00:00Z"}
-    calls = [loyalty.call("refund_order", order_id=one, json=body) for one in orders]
-    replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=8)
+    calls = [
+        replicas[n % 4].call("refund_order", order_id=one, json=body)
+        for n, one in enumerate(orders)
+    ]
+    replies = await race(loyalty, *calls, at=ACCOUNTS, meeting=4)
     assert sorted(reply.status_code for reply in replies) == [201] + [409] * 7
     assert (await points_of(loyalty, member_id))["pending"] == 700
     await audit(loyalty)

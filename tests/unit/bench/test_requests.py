@@ -13,7 +13,7 @@ def _some(kind: Kind, count: int, *, spread: Spread = "spread") -> list[bytes]:
     return [make() for _ in range(count)]
 
 
-@pytest.mark.parametrize("kind", ["earn", "redeem"])
+@pytest.mark.parametrize("kind", ["earn", "redeem", "refund"])
 def test_every_write_is_valid_json_with_a_key_of_its_own(kind: Kind) -> None:
     keys = set()
     for request in _some(kind, 50):
