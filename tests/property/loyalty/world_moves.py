@@ -43,17 +43,13 @@ def move(
     return known
 
 
-def some_redemption(world: World) -> bool:
-    """Whether points were spent or held by somebody who is not erased."""
-    return any(world.books.members[one.who].state != "erased" for one in redemptions(world))
-
-
-def redemptions(world: World) -> list[Any]:
-    """All that were spent or held, with their names."""
+def redemptions(world: World, *, checkout: bool = False) -> list[Any]:
+    """All that were spent or held, with their names, or reserved at checkout; of who is there."""
     for name, one in world.books.redemptions.items():
         one.name = name
-    return [one for one in world.books.redemptions.values()
-            if world.books.members[one.who].state != "erased"]  # fmt: skip
+    return [one for name, one in world.books.redemptions.items()
+            if name.startswith("rsv_") is checkout
+            and world.books.members[one.who].state != "erased"]  # fmt: skip
 
 
 def chosen(things: list[T], pick: int) -> T:
@@ -72,12 +68,12 @@ def part_of(points: int, share: int) -> int:
     return max(1, points * share // 4)
 
 
-@move(who=_ANY, fen=60_000, pick=3)
-async def place(world: World, who: int, fen: int, pick: int) -> None:
-    """An order is paid; one that was told of before, if there is such."""
+@move(who=_ANY, fen=60_000, pick=3, reserved=3)
+async def place(world: World, who: int, fen: int, pick: int, reserved: int) -> None:
+    """An order is paid; one that was told of before, if there is such; perhaps with points."""
     member = person(world, who)
     early = [one for one in world.orders
-             if one in world.books.orders and world.books.orders[one].who is None]  # fmt: skip
+             if one in world.books.told and one not in world.books.orders]  # fmt: skip
     order_id = early[0] if early and pick else world.new_name("SO")
     if order_id not in world.orders:
         world.orders.append(order_id)
@@ -85,9 +81,27 @@ async def place(world: World, who: int, fen: int, pick: int) -> None:
         "order_id": order_id, "member_id": member, "paid_fen": fen, "paid_at": rfc3339(world.now()),
         "items": [{"sku": "SERUM-30ML", "quantity": 1, "paid_fen": fen}],
     }  # fmt: skip
+    mine = [name for name, one in world.books.redemptions.items()
+            if name.startswith("rsv_") and (one.who == member or reserved == 1)]  # fmt: skip
+    reservation = chosen(mine, reserved // 2) if mine and reserved else None
+    if reservation:
+        given["reservation_id"] = reservation
     await world.ask(
-        "record_order", lambda _: world.books.order(member, order_id, fen), json=given,
+        "record_order", lambda _: world.books.order(member, order_id, fen, reservation), json=given,
         people=[member],
+    )  # fmt: skip
+
+
+@move(who=_ANY, share=5, fen=9)
+async def reserve(world: World, who: int, share: int, fen: int) -> None:
+    """Points are to pay a part of an order, at times more than it costs."""
+    member, amount = person(world, who), 10 ** (fen % 5 + 1)
+    points = part_of(world.books.members[member].points(are_open=True), share)
+    item = {"sku": "SERUM-30ML", "quantity": 1, "amount_fen": amount}
+    await world.ask(
+        "reserve_checkout",
+        lambda body: world.books.reserve(member, points, amount, body.get("id", "")),
+        json={"member_id": member, "items": [item], "points": points}, people=[member],
     )  # fmt: skip
 
 
@@ -102,13 +116,12 @@ def order_of(world: World, pick: int) -> str:
 
 def _is_erased(world: World, order_id: str) -> bool:
     order = world.books.orders.get(order_id)
-    who = None if order is None else order.who
-    return who is not None and world.books.members[who].state == "erased"
+    return order is not None and world.books.members[order.who].state == "erased"
 
 
 def _owner(world: World, order_id: str) -> list[str]:
     order = world.books.orders.get(order_id)
-    return [order.who] if order is not None and order.who else []
+    return [] if order is None else [order.who]
 
 
 @move(pick=_NEW, days=9)
@@ -135,12 +148,11 @@ async def refund(world: World, pick: int, share: int) -> None:
     )  # fmt: skip
 
 
-@move(lambda world: any(not one.cancelled for one in world.books.orders.values()), pick=_NEW)
+@move(lambda world: any(not one.cancelled for one in world.books.told.values()), pick=_NEW)
 async def cancel(world: World, pick: int) -> None:
     """An order is called off."""
     order_id = order_of(world, pick)
-    order = world.books.orders.get(order_id)
-    if order is None or not order.cancelled:
+    if not world.books.facts(order_id).cancelled:
         given = {"cancelled_at": rfc3339(world.now())}
         await world.ask(
             "cancel_order", lambda _: world.books.cancel(order_id), order_id=order_id,
@@ -175,7 +187,7 @@ async def hold(world: World, who: int, share: int, about: int, minutes: int) -> 
     )  # fmt: skip
 
 
-@move(some_redemption, pick=5, share=5)
+@move(redemptions, pick=5, share=5)
 async def capture(world: World, pick: int, share: int) -> None:
     """Held points are spent: some, all (0 says so without a number), or more than there are."""
     one = chosen([r for r in redemptions(world) if r.until] or redemptions(world), pick)
@@ -186,7 +198,17 @@ async def capture(world: World, pick: int, share: int) -> None:
     )  # fmt: skip
 
 
-@move(some_redemption, pick=5)
+@move(lambda world: redemptions(world, checkout=True), pick=3)
+async def leave(world: World, pick: int) -> None:
+    """A checkout is left, or left again, or too late."""
+    one = chosen(redemptions(world, checkout=True), pick)
+    await world.ask(
+        "release_reservation", lambda _: world.books.release(one.name), reservation_id=one.name,
+        people=[one.who],
+    )  # fmt: skip
+
+
+@move(redemptions, pick=5)
 async def release(world: World, pick: int) -> None:
     """Held points go back."""
     one = chosen(redemptions(world), pick)
@@ -196,7 +218,7 @@ async def release(world: World, pick: int) -> None:
     )  # fmt: skip
 
 
-@move(some_redemption, pick=5)
+@move(redemptions, pick=5)
 async def give_back(world: World, pick: int) -> None:
     """Spent points go back."""
     one = chosen(redemptions(world), pick)

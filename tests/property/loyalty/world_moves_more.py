@@ -77,11 +77,23 @@ async def merge(world: World, who: int, source: int) -> None:
     """Two members are found to be one person."""
     member, other = person(world, who), person(world, source)
     await world.ask(
-        "merge_members", lambda _: world.books.merge(member, other), member_id=member,
-        json={"source_member_id": other, "reason": "同一手机号"}, people=[member, other],
+        "merge_members", lambda body: world.books.unite(member, other, body.get("id", "")),
+        member_id=member, json={"source_member_id": other, "reason": "同一手机号"},
+        people=[member, other],
     )  # fmt: skip
     if world.books.members[other].state == "merged":
         await world.enrol()
+
+
+@move(lambda world: world.books.merges, pick=2)
+async def part(world: World, pick: int) -> None:
+    """A merge is taken back."""
+    name, merge = chosen(list(world.books.merges.items()), pick)
+    if not erased(world, merge.who):
+        await world.ask(
+            "reverse_merge", lambda _: world.books.separate(name), merge_id=name,
+            json={"reason": "误合并，实为母女"}, people=[merge.who, merge.source],
+        )  # fmt: skip
 
 
 @move(lambda world: world.steps % 5 == 0, who=6)
@@ -90,7 +102,10 @@ async def erase(world: World, who: int) -> None:
     member = person(world, who)
     if world.books.members[member].state == "active":
         await world.ask(
-            "erase_member", lambda _: world.books.erase(member), member_id=member, people=[member]
+            "erase_member",
+            lambda _: world.books.forget(member),
+            member_id=member,
+            people=world.people,
         )
         # What told of a person is answered otherwise from now on.
         gone = {who for who in world.people if erased(world, who)}
@@ -114,11 +129,11 @@ async def reinstate(world: World, who: int, pick: int, share: int) -> None:
     """Lapsed points are given back: some, all (0 says so without a number), or more."""
     member = person(world, who)
     books = world.books.members[member]
-    lots = [name for name in books.lapsed if name in books.lots] or list(books.lots)
+    lots = [name for name, lot in books.lots.items() if lot.lapsed] or list(books.lots)
     if not lots:
         return
     lot = chosen(lots, pick)
-    points = part_of(books.lapsed.get(lot, 0), share) if share else None
+    points = part_of(books.lots[lot].lapsed, share) if share else None
     given = {"lot_id": lot, "reason": "住院"} | ({"points": points} if points else {})
     await world.ask(
         "reinstate_points", lambda _: world.books.reinstate(member, lot, points),
