@@ -78,7 +78,7 @@ class Client:
         for _ in range(ROUND):
             possible = [one for name, one in MOVES.items()
                         if name not in CLOCK_MOVES and one.possible(self.world)]  # fmt: skip
-            move = self.chance.choice(possible)
+            (move,) = self.chance.choices(possible, [one.weight for one in possible])
             await move.do(
                 self.world, **{n: self.chance.randint(0, most) for n, most in move.numbers.items()}
             )

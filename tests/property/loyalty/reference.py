@@ -175,7 +175,7 @@ class Ledger:
         merge.things = self.reassign(source, who)
         other.hand_over(member, lots)
         for n, lot in other.lots.items():
-            member.lots.setdefault(n, replace(lot, lapsed=0, gone=False))
+            member.lots.setdefault(n, replace(lot, lapsed=0))
         member.debt += other.debt
         other.debt, other.state, other.who = 0, "merged", who
         merge.repaid = member.repay(member.in_turn())

@@ -113,7 +113,8 @@ def _rule(move: Move) -> Any:
 
 
 for _name, _move in MOVES.items():
-    setattr(Life, _name, _rule(_move))
+    for _time in range(_move.weight):
+        setattr(Life, f"{_name}_{_time}", _rule(_move))
 
 
 @pytest.mark.timeout(1_800)

@@ -20,7 +20,7 @@ async def wait(world: World, span: int) -> None:
     world.loyalty.clock.advance(timedelta(minutes=_SHORT[span]))
 
 
-@move(days=len(_DAYS) - 1)
+@move(weight=2, days=len(_DAYS) - 1)
 async def live_on(world: World, days: int) -> None:
     """Days pass; whenever something falls due, it is done."""
     await visit(world.loyalty, [world], until=world.now() + timedelta(days=_DAYS[days]))

@@ -26,18 +26,20 @@ class Move:
     do: Callable[..., Awaitable[None]]
     numbers: dict[str, int]
     possible: Callable[[World], bool]
+    #: How often it happens, beside the others.
+    weight: int
 
 
 MOVES: Final[dict[str, Move]] = {}
 
 
 def move(
-    possible: Callable[[World], Any] = lambda _world: True, **numbers: int
+    possible: Callable[[World], Any] = lambda _world: True, *, weight: int = 1, **numbers: int
 ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
     """Let this happen, with numbers from 0 up to those given."""
 
     def known(do: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-        MOVES[do.__name__] = Move(do, numbers, lambda world: bool(possible(world)))
+        MOVES[do.__name__] = Move(do, numbers, lambda world: bool(possible(world)), weight)
         return do
 
     return known
@@ -63,45 +65,73 @@ def person(world: World, who: int) -> str:
     return chosen(world.people if who == _ANY or not active else active, who)
 
 
+def other(world: World, who: str, pick: int) -> str:
+    """Another member than that one; by the last pick, that one."""
+    others = [one for one in world.people if one != who]
+    return who if pick == _ANY else chosen(others, pick)
+
+
 def part_of(points: int, share: int) -> int:
     """So many quarters of points, one at least."""
     return max(1, points * share // 4)
 
 
-@move(who=_ANY, fen=60_000, pick=3, reserved=3)
+@move(weight=3, who=_ANY, fen=60_000, pick=3, reserved=3)
 async def place(world: World, who: int, fen: int, pick: int, reserved: int) -> None:
-    """An order is paid; one that was told of before, if there is such; perhaps with points."""
+    """An order is paid; one that was told of before, if there is such; at times with points.
+
+    They may be reserved by somebody else, or no longer.
+    """
+    mine = redemptions(world, checkout=True) if reserved == 1 else []
+    reservation = chosen(mine, pick).name if mine else None
+    await _place(world, person(world, who), fen, is_early=pick > 0, reservation=reservation)
+
+
+@move(weight=3, who=_ANY, share=4, fen=60_000, pick=3)
+async def check_out(world: World, who: int, share: int, fen: int, pick: int) -> None:
+    """Points are reserved and pay a part of an order."""
     member = person(world, who)
+    points = part_of(world.books.members[member].points(are_open=True), share)
+    await _reserve(world, member, points, fen=100_000)
+    name, one = list(world.books.redemptions.items())[-1]
+    if one.who == member and one.state == "held" and name.startswith("rsv_"):
+        await _place(world, member, fen, is_early=pick > 0, reservation=name)
+
+
+@move(who=_ANY, share=5, fen=5)
+async def reserve(world: World, who: int, share: int, fen: int) -> None:
+    """Points are to pay a part of an order, at times more than it costs."""
+    member = person(world, who)
+    points = part_of(world.books.members[member].points(are_open=True), share)
+    await _reserve(world, member, points, fen=10 ** (5 - fen // 2))
+
+
+async def _reserve(world: World, member: str, points: int, *, fen: int) -> None:
+    item = {"sku": "SERUM-30ML", "quantity": 1, "amount_fen": fen}
+    await world.ask(
+        "reserve_checkout",
+        lambda body: world.books.reserve(member, points, fen, body.get("id", "")),
+        json={"member_id": member, "items": [item], "points": points}, people=[member],
+    )  # fmt: skip
+
+
+async def _place(
+    world: World, member: str, fen: int, *, is_early: bool, reservation: str | None
+) -> None:
     early = [one for one in world.orders
              if one in world.books.told and one not in world.books.orders]  # fmt: skip
-    order_id = early[0] if early and pick else world.new_name("SO")
+    order_id = early[0] if early and is_early else world.new_name("SO")
     if order_id not in world.orders:
         world.orders.append(order_id)
     given = {
         "order_id": order_id, "member_id": member, "paid_fen": fen, "paid_at": rfc3339(world.now()),
         "items": [{"sku": "SERUM-30ML", "quantity": 1, "paid_fen": fen}],
     }  # fmt: skip
-    mine = [name for name, one in world.books.redemptions.items()
-            if name.startswith("rsv_") and (one.who == member or reserved == 1)]  # fmt: skip
-    reservation = chosen(mine, reserved // 2) if mine and reserved else None
-    if reservation:
+    if reservation is not None:
         given["reservation_id"] = reservation
     await world.ask(
-        "record_order", lambda _: world.books.order(member, order_id, fen, reservation), json=given,
-        people=[member],
-    )  # fmt: skip
-
-
-@move(who=_ANY, share=5, fen=9)
-async def reserve(world: World, who: int, share: int, fen: int) -> None:
-    """Points are to pay a part of an order, at times more than it costs."""
-    member, amount = person(world, who), 10 ** (fen % 5 + 1)
-    points = part_of(world.books.members[member].points(are_open=True), share)
-    item = {"sku": "SERUM-30ML", "quantity": 1, "amount_fen": amount}
-    await world.ask(
-        "reserve_checkout",
-        lambda body: world.books.reserve(member, points, amount, body.get("id", "")),
-        json={"member_id": member, "items": [item], "points": points}, people=[member],
+        "record_order", lambda _: world.books.order(member, order_id, fen, reservation),
+        json=given, people=[member],
     )  # fmt: skip
 
 
@@ -124,7 +154,7 @@ def _owner(world: World, order_id: str) -> list[str]:
     return [] if order is None else [order.who]
 
 
-@move(pick=_NEW, days=9)
+@move(weight=2, pick=_NEW, days=9)
 async def complete(world: World, pick: int, days: int) -> None:
     """An order was received, up to nine days ago."""
     order_id = order_of(world, pick)
@@ -135,7 +165,7 @@ async def complete(world: World, pick: int, days: int) -> None:
     )  # fmt: skip
 
 
-@move(pick=_NEW, share=5)
+@move(weight=4, pick=_NEW, share=5)
 async def refund(world: World, pick: int, share: int) -> None:
     """A part of the money of an order goes back, at times more than was paid."""
     order_id, refund_id = order_of(world, pick), world.new_name("RF")
@@ -160,7 +190,7 @@ async def cancel(world: World, pick: int) -> None:
         )  # fmt: skip
 
 
-@move(who=_ANY, share=5)
+@move(weight=2, who=_ANY, share=5)
 async def redeem(world: World, who: int, share: int) -> None:
     """Points are spent at once."""
     member = person(world, who)

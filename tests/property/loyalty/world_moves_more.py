@@ -7,7 +7,7 @@ from shared.http.tokens import Principal
 from shared.kernel.clock import rfc3339
 from tests.integration.loyalty.imports_points_world import balance, imported
 from tests.property.loyalty.world import BY_NATURE, World
-from tests.property.loyalty.world_moves import chosen, move, part_of, person
+from tests.property.loyalty.world_moves import chosen, move, other, part_of, person
 from tests.support.service import MANAGER
 
 SECOND: Final = Principal(kind="api_key", id="secondkey")
@@ -23,7 +23,8 @@ def erased(world: World, who: str) -> bool:
 @move(who=7, to=7, share=5)
 async def transfer(world: World, who: int, to: int, share: int) -> None:
     """One member gives points to another."""
-    sender, receiver = person(world, who), person(world, to)
+    sender = person(world, who)
+    receiver = other(world, sender, to)
     points = part_of(world.books.members[sender].points(are_open=True), share)
     await world.ask(
         "transfer_points",
@@ -58,7 +59,7 @@ async def decide(world: World, pick: int, by: int, approve: int) -> None:
     )  # fmt: skip
 
 
-@move(who=6, points=len(POINTS) - 1)
+@move(lambda world: world.steps % 3 == 0, who=6, points=len(POINTS) - 1)
 async def bring(world: World, who: int, points: int) -> None:
     """A balance of the system before is imported."""
     member, given = person(world, who), POINTS[points]
@@ -72,23 +73,25 @@ async def bring(world: World, who: int, points: int) -> None:
         await world.compare()
 
 
-@move(lambda world: world.steps % 3 == 0, who=7, source=7)
+@move(lambda world: world.steps % 2 == 0, weight=2, who=7, source=7)
 async def merge(world: World, who: int, source: int) -> None:
     """Two members are found to be one person."""
-    member, other = person(world, who), person(world, source)
+    member = person(world, who)
+    found = other(world, member, source)
     await world.ask(
-        "merge_members", lambda body: world.books.unite(member, other, body.get("id", "")),
-        member_id=member, json={"source_member_id": other, "reason": "同一手机号"},
-        people=[member, other],
+        "merge_members", lambda body: world.books.unite(member, found, body.get("id", "")),
+        member_id=member, json={"source_member_id": found, "reason": "同一手机号"},
+        people=[member, found],
     )  # fmt: skip
-    if world.books.members[other].state == "merged":
+    if sum(one.state == "active" for one in world.books.members.values()) < 3:
         await world.enrol()
 
 
-@move(lambda world: world.books.merges, pick=2)
+@move(lambda world: world.books.merges, weight=2, pick=3)
 async def part(world: World, pick: int) -> None:
-    """A merge is taken back."""
-    name, merge = chosen(list(world.books.merges.items()), pick)
+    """A merge is taken back, mostly one that was not before."""
+    merges = list(world.books.merges.items())
+    name, merge = chosen([one for one in merges if not one[1].over or pick == 3] or merges, pick)
     if not erased(world, merge.who):
         await world.ask(
             "reverse_merge", lambda _: world.books.separate(name), merge_id=name,
