@@ -121,9 +121,9 @@ _LOTS: Final = text(
     on conflict (member_id, id) do update set moved_by = null
     """
 )
-# Of a lot that has gone back to where it came from, a row for what happened here goes along: what was
-# spent of it here comes back to whoever this member is by then. The lot itself lives elsewhere, so
-# the row says from the start that it moved.
+# Of a lot that has gone back to where it came from, a row for what happened here goes along: what
+# was spent of it here comes back to whoever this member is by then. The lot itself lives elsewhere,
+# so the row says from the start that it moved.
 _TRACES: Final = text(
     """
     insert into point_lots (member_id, id, cause_kind, cause_id, state, points, remaining,

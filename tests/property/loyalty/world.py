@@ -131,14 +131,14 @@ class World:
         people: Iterable[str],
         by: Principal = MANAGER,
         **given: Any,
-    ) -> None:
-        """Make a request; its outcome and everybody's points must be what the rule says."""
+    ) -> dict[str, Any]:
+        """Make a request; its outcome and points must be as the rule says. Gives the reply."""
         key = uuid.uuid4().hex
         while True:
             reply = await self.loyalty.call(operation, key=key, principal=by, **given)
             if reply.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
-        body = reply.json() if reply.content else {}
+        body: dict[str, Any] = reply.json() if reply.content else {}
         outcome = "ok" if reply.is_success else body["code"]
         self.story.append(f"{rfc3339(self.now())} {operation} {given} → {outcome}")
         self.books.now = self.now()
@@ -152,6 +152,7 @@ class World:
             )  # fmt: skip
             self.requests.append(made)
         await self.compare_some(people)
+        return body
 
     async def again(self, request: Request) -> None:
         """Make a request again under its key: the same bytes, and nothing changes."""

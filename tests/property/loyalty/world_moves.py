@@ -92,10 +92,9 @@ async def check_out(world: World, who: int, share: int, fen: int, pick: int) -> 
     """Points are reserved and pay a part of an order."""
     member = person(world, who)
     points = part_of(world.books.members[member].points(are_open=True), share)
-    await _reserve(world, member, points, fen=100_000)
-    name, one = list(world.books.redemptions.items())[-1]
-    if one.who == member and one.state == "held" and name.startswith("rsv_"):
-        await _place(world, member, fen, is_early=pick > 0, reservation=name)
+    reserved = await _reserve(world, member, points, fen=100_000)
+    if "payable_fen" in reserved:
+        await _place(world, member, fen, is_early=pick > 0, reservation=reserved["id"])
 
 
 @move(who=_ANY, share=5, fen=5)
@@ -106,9 +105,9 @@ async def reserve(world: World, who: int, share: int, fen: int) -> None:
     await _reserve(world, member, points, fen=10 ** (5 - fen // 2))
 
 
-async def _reserve(world: World, member: str, points: int, *, fen: int) -> None:
+async def _reserve(world: World, member: str, points: int, *, fen: int) -> dict[str, Any]:
     item = {"sku": "SERUM-30ML", "quantity": 1, "amount_fen": fen}
-    await world.ask(
+    return await world.ask(
         "reserve_checkout",
         lambda body: world.books.reserve(member, points, fen, body.get("id", "")),
         json={"member_id": member, "items": [item], "points": points}, people=[member],
