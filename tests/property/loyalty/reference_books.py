@@ -41,9 +41,9 @@ class Books(Rules):
         if state != "active":
             raise No("recipient_merged" if state == "merged" else "recipient_not_found")
         today = [one.points for one in self.sent if (one.who, one.day) == (who, self.today)]
-        if len(today) >= 10:
+        if len(today) >= 3:
             raise No("transfer_count_reached")
-        if sum(today) + points > 5_000:
+        if sum(today) + points > 600:
             raise No("transfer_limit_reached")
         hot = {n for n, lot in sender.lots.items()
                if lot.cause.startswith("trf_") and lot.born > self.now - DAY}  # fmt: skip

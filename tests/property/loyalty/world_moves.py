@@ -155,8 +155,12 @@ def _owner(world: World, order_id: str) -> list[str]:
 
 @move(weight=2, pick=_NEW, days=9)
 async def complete(world: World, pick: int, days: int) -> None:
-    """An order was received, up to nine days ago."""
+    """An order was received, up to nine days ago; seldom told once more, and otherwise."""
     order_id = order_of(world, pick)
+    waiting = [one for one in world.orders
+               if not world.books.facts(one).received and not _is_erased(world, one)]  # fmt: skip
+    if pick > 1 and waiting:
+        order_id = chosen(waiting, pick)
     at = (world.now() - timedelta(days=days)).replace(microsecond=0)
     await world.ask(
         "complete_order", lambda _: world.books.complete(order_id, at), order_id=order_id,
