@@ -19,10 +19,10 @@ from typing import Final
 import asyncpg
 
 from services.loyalty.verify.__main__ import verify
+from tests.property.loyalty.all_moves import MOVES
 from tests.property.loyalty.world import Disagreement, World
 from tests.property.loyalty.world_clock import CLOCK_MOVES, visit
 from tests.property.loyalty.world_home import hold_true, home
-from tests.property.loyalty.world_moves import MOVES
 from tests.servers import Servers, shared_servers
 from tests.support.databases import Databases
 from tests.support.service import ServiceUnderTest

@@ -26,10 +26,9 @@ from hypothesis.stateful import (
 )
 
 from services.loyalty.verify.__main__ import verify
-from tests.property.loyalty import world_clock, world_moves_more  # noqa: F401 - their moves
+from tests.property.loyalty.all_moves import MOVES, Move
 from tests.property.loyalty.world import World
 from tests.property.loyalty.world_home import hold_true, home
-from tests.property.loyalty.world_moves import MOVES, Move
 from tests.servers import Servers
 from tests.support.databases import Databases
 from tests.support.service import NOON, ServiceUnderTest

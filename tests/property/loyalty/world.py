@@ -16,6 +16,7 @@ from shared.jobs import run_due
 from shared.kernel.clock import rfc3339
 from tests.property.loyalty.reference import Member
 from tests.property.loyalty.reference_books import Books
+from tests.property.loyalty.world_books import differences
 from tests.support.service import MANAGER, ServiceUnderTest
 
 #: What the clock does to points.
@@ -38,16 +39,6 @@ BY_NATURE: Final = ("record_order", "complete_order", "refund_order", "cancel_or
 
 #: After so many comparisons of the people concerned everybody is compared.
 EVERYBODY_AFTER: Final = 10
-
-#: Lots that hold points or are new; of the others it is enough that the reference has none left.
-_ACCOUNTS: Final = """
-    select a.member_id, a.available, a.pending, a.held, a.debt, (
-      select coalesce(json_agg(json_build_array(id, state, points, remaining,
-        (extract(epoch from expires_at) * 1000000)::bigint)), '[]')
-      from point_lots l
-      where l.member_id = a.member_id and (l.remaining > 0 or l.created_at >= $2)) as lots
-    from accounts a where a.member_id = any($1)
-"""
 _NOTICES: Final = """
     select n.id, n.member_id, n.expires_at, (
       select json_object_agg(lot_id, points) from expiry_notice_lots l where l.notice_id = n.id
@@ -180,41 +171,9 @@ class World:
     async def compare(self, people: Iterable[str] | None = None) -> None:
         """Balances and lots of these or all members, as stored, are those of the reference."""
         wanted = self.people if people is None else list(people)
-        for row in await self.connection.fetch(_ACCOUNTS, wanted, self.now()):
-            who, member = row["member_id"], self.books.members[row["member_id"]]
-            found = {name: row[name] for name in ("available", "pending", "held", "debt")}
-            expected = {
-                "available": member.points(are_open=True),
-                "pending": member.points(are_open=False),
-                "held": self.books.held(who) if member.state == "active" else 0,
-                "debt": member.debt,
-            }
-            lots = {one[0]: tuple(one[1:]) for one in json.loads(row["lots"])}
-            if member.state == "erased":
-                lots = {name: one for name, one in lots.items() if one[2]}
-            self._name_new_lots(member, lots)
-            kept = {name: _told(member, name) for name, lot in member.lots.items()
-                    if lot.left or name in lots}  # fmt: skip
-            if (found, lots) != (expected, kept):
-                wrong = {n: (lots.get(n), kept.get(n)) for n in {*lots, *kept}
-                         if lots.get(n) != kept.get(n)}  # fmt: skip
-                raise Disagreement(
-                    f"{who} has {found}, expected {expected}; lots (found, expected): {wrong}"
-                    f"{self.told()}"
-                )
-
-    def _name_new_lots(self, member: Member, lots: dict[str, tuple[Any, ...]]) -> None:
-        """Give the reference's new lots the ids that the service gave them, by what they are."""
-        new = sorted(name for name in member.lots if name.startswith("new "))
-        unknown = [name for name in lots if name not in member.lots]
-        for name in new:
-            same = [one for one in unknown if lots[one] == _told(member, name)]
-            if same:
-                unknown.remove(same[0])
-                lot = member.lots[same[0]] = member.lots.pop(name)
-                order = self.books.orders.get(lot.cause)
-                if order is not None and name in order.out:
-                    order.out[same[0]] = order.out.pop(name)
+        wrong = await differences(self.connection, self.books, wanted, new_since=self.now())
+        if wrong:
+            raise Disagreement(f"{wrong}{self.told()}")
 
     async def end(self) -> None:
         """Compare all, then erase them, so that the clock's jobs are done with them."""
@@ -248,13 +207,3 @@ async def run_clock(loyalty: ServiceUnderTest) -> None:
     """Let the service do what is due."""
     for job in CLOCK:
         await run_due(job, database=loyalty.database)
-
-
-def _told(member: Member, name: str) -> tuple[str, int, int, int | None]:
-    lot = member.lots[name]
-    state = ("available" if lot.open else "pending") if lot.left else "closed"
-    return state, lot.points, lot.left, _micros(lot.ends)
-
-
-def _micros(at: datetime | None) -> int | None:
-    return None if at is None else round(at.timestamp()) * 1_000_000 + at.microsecond
