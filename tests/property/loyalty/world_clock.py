@@ -8,8 +8,8 @@ from tests.property.loyalty.world import World, run_clock
 from tests.property.loyalty.world_moves import move
 from tests.support.service import ServiceUnderTest
 
-#: In minutes; the last ones lead from one business day, or day of UTC, into the next.
-_SHORT: Final = (1, 14, 60, 5 * 60, 9 * 60)
+#: In minutes. From noon, when a life begins, 13 hours lead into the next day, but not of UTC.
+_SHORT: Final = (1, 14, 60, 5 * 60, 13 * 60)
 _DAYS: Final = (1, 7, 17, 31, 120, 350)
 #: Those that move the clock, which all worlds of a service share.
 CLOCK_MOVES: Final = ("wait", "live_on", "come_back")
