@@ -86,7 +86,7 @@ async def redeem(world: World, who: int, share: int) -> None:
     )  # fmt: skip
 
 
-@move(who=ANY, share=5, about=2, minutes=2)
+@move(weight=2, who=ANY, share=5, about=2, minutes=2)
 async def hold(world: World, who: int, share: int, about: int, minutes: int) -> None:
     """Points are held for a while."""
     member, reference = person(world, who), f"G-{about}"
@@ -122,7 +122,7 @@ async def leave(world: World, pick: int) -> None:
     )  # fmt: skip
 
 
-@move(redemptions, pick=5)
+@move(redemptions, weight=2, pick=5)
 async def release(world: World, pick: int) -> None:
     """Held points go back."""
     one = chosen(redemptions(world), pick)
@@ -132,7 +132,7 @@ async def release(world: World, pick: int) -> None:
     )  # fmt: skip
 
 
-@move(redemptions, pick=5)
+@move(redemptions, weight=2, pick=5)
 async def give_back(world: World, pick: int) -> None:
     """Spent points go back."""
     one = chosen(redemptions(world), pick)
