@@ -19,10 +19,10 @@ from typing import Final
 import asyncpg
 
 from services.loyalty.verify.__main__ import verify
+from tests.property.loyalty.all_moves import MOVES
 from tests.property.loyalty.world import Disagreement, World
 from tests.property.loyalty.world_clock import CLOCK_MOVES, visit
 from tests.property.loyalty.world_home import hold_true, home
-from tests.property.loyalty.world_moves import MOVES
 from tests.servers import Servers, shared_servers
 from tests.support.databases import Databases
 from tests.support.service import ServiceUnderTest
@@ -78,7 +78,7 @@ class Client:
         for _ in range(ROUND):
             possible = [one for name, one in MOVES.items()
                         if name not in CLOCK_MOVES and one.possible(self.world)]  # fmt: skip
-            move = self.chance.choice(possible)
+            (move,) = self.chance.choices(possible, [one.weight for one in possible])
             await move.do(
                 self.world, **{n: self.chance.randint(0, most) for n, most in move.numbers.items()}
             )

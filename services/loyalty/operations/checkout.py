@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from services.loyalty.domain.baskets import Basket, BasketLine, Choice, Quote
 from services.loyalty.domain.checkout import ReservationClosed, ReservationUnknown, quote
-from services.loyalty.domain.holds import capture, give_back, hold
+from services.loyalty.domain.holds import capture, give_back, hold, last_used
 from services.loyalty.domain.lots import Cause
 from services.loyalty.operations.points import lock_settled, stamp_of
 from services.loyalty.operations.rewards import close_frozen
@@ -163,9 +163,10 @@ async def _give_back(
         member_id=member.id, redemption_id=redemption_id, points=reservation.points
     )
     transaction.record(restored, subject=member.id)
+    used = await store.held_lots(session, member_id=member.id, redemption_id=redemption_id)
     account = give_back(
         member.account,
-        used=await store.held_lots(session, member_id=member.id, redemption_id=redemption_id),
+        used=last_used(used, points=reservation.points),
         debit="held",
         cause=Cause(kind="redemption", id=redemption_id),
         programme_version=member.programme.version,

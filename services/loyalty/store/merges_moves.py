@@ -121,6 +121,19 @@ _LOTS: Final = text(
     on conflict (member_id, id) do update set moved_by = null
     """
 )
+# Of a lot that has gone back to where it came from, a row for what happened here goes along: what
+# was spent of it here comes back to whoever this member is by then. The lot itself lives elsewhere,
+# so the row says from the start that it moved.
+_TRACES: Final = text(
+    """
+    insert into point_lots (member_id, id, cause_kind, cause_id, state, points, remaining,
+      available_at, expires_at, programme_version, moved_by, created_at)
+    select :taker, id, cause_kind, cause_id, 'closed', points, 0, available_at, expires_at,
+      programme_version, :merge_id, created_at
+    from point_lots where member_id = :giver and moved_by is not null and remaining = 0
+    on conflict (member_id, id) do nothing
+    """
+)
 _LOTS_OF: Final = text(
     "select id from point_lots where member_id = :source and moved_by = :merge_id"
 )
@@ -160,8 +173,10 @@ async def move_lots(
     session: AsyncSession, *, merge_id: str, giver: str, taker: str, back: bool
 ) -> None:
     """Make the taker's rows of the giver's lots, still empty: all lots, or those that go back."""
-    given = {"merge_id": merge_id, "giver": giver, "taker": taker, "all_lots": not back}
-    await execute(session, _LOTS, given)
+    given = {"merge_id": merge_id, "giver": giver, "taker": taker}
+    if not back:
+        await execute(session, _TRACES, given)
+    await execute(session, _LOTS, {**given, "all_lots": not back})
 
 
 async def lots_that_go_back(session: AsyncSession, *, merge_id: str, source: str) -> set[str]:

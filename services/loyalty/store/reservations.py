@@ -84,7 +84,7 @@ async def stale_reservation(session: AsyncSession, *, now: datetime) -> Reservat
     found = await session.exec(
         select(Reservation)
         .where(col(Reservation.state) == "held", col(Reservation.expires_at) <= now)
-        .order_by(col(Reservation.expires_at))
+        .order_by(col(Reservation.expires_at), col(Reservation.id))
         .limit(1)
     )
     return found.one_or_none()

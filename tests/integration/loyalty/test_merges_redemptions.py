@@ -7,7 +7,7 @@ import pytest
 
 from services.loyalty.verify.__main__ import verify
 from tests.integration.loyalty.audit import audit
-from tests.integration.loyalty.members_world import merge
+from tests.integration.loyalty.members_world import merge, part, reserve
 from tests.integration.loyalty.moves import NOTHING, cancel, capture, give, held, hold, release
 from tests.integration.loyalty.people import (
     complete,
@@ -124,3 +124,27 @@ async def test_a_merge_that_brings_closed_lots_leaves_a_ledger_that_verifies(
     url = loyalty.database.engine.url.set(drivername="postgresql")
     found = await asyncio.to_thread(verify, database=url.render_as_string(hide_password=False))
     assert (found.faults, found.findings) == (0, ())
+
+
+async def test_points_spent_out_of_lots_that_have_gone_back_return_wherever_their_member_is(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source, target, third = await enrol(loyalty), await enrol(loyalty), await enrol(loyalty)
+    await give(loyalty, source, 1_000)
+    made = await merge(loyalty, target, source)
+    redemption_id = await held(loyalty, target, 300)
+    reservation = await reserve(loyalty, target, points=200)
+    order_id = await place(loyalty, target, paid_fen=1_000, reservation_id=reservation)
+    await part(loyalty, made["id"])
+    assert await points_of(loyalty, source) == {**NOTHING, "available": 500}
+
+    onward = await merge(loyalty, third, target)
+    assert (await release(loyalty, redemption_id)).status_code == 200
+    await refund(loyalty, order_id, amount_fen=1_000)
+    assert await points_of(loyalty, third) == {**NOTHING, "available": 500}
+
+    await part(loyalty, onward["id"])
+    assert await points_of(loyalty, third) == {**NOTHING, "available": 500}
+    await merge(loyalty, source, third)
+    assert await points_of(loyalty, source) == {**NOTHING, "available": 1_000}
+    await audit(loyalty)

@@ -8,19 +8,20 @@ from tests.property.loyalty.world import World, run_clock
 from tests.property.loyalty.world_moves import move
 from tests.support.service import ServiceUnderTest
 
-_SHORT: Final = (1, 14, 60, 9 * 60)
+#: In minutes. From noon, when a life begins, 13 hours lead into the next day, but not of UTC.
+_SHORT: Final = (1, 14, 60, 5 * 60, 13 * 60)
 _DAYS: Final = (1, 7, 17, 31, 120, 350)
 #: Those that move the clock, which all worlds of a service share.
 CLOCK_MOVES: Final = ("wait", "live_on", "come_back")
 
 
-@move(span=len(_SHORT) - 1)
+@move(weight=2, span=len(_SHORT) - 1)
 async def wait(world: World, span: int) -> None:
     """Some time passes, and no job comes by."""
     world.loyalty.clock.advance(timedelta(minutes=_SHORT[span]))
 
 
-@move(days=len(_DAYS) - 1)
+@move(weight=2, days=len(_DAYS) - 1)
 async def live_on(world: World, days: int) -> None:
     """Days pass; whenever something falls due, it is done."""
     await visit(world.loyalty, [world], until=world.now() + timedelta(days=_DAYS[days]))

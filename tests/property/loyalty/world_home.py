@@ -20,9 +20,15 @@ _ONE_TIER: Final = [
     {"code": "regular", "name": {"zh-CN": "普通会员", "en": "Regular"}, "growth": 0,
      "multiplier_percent": 125, "entitlements": []}
 ]  # fmt: skip
+#: At checkout a point pays a fen, and points may pay all; three small transfers reach the limits.
+_RULES: Final = {
+    "redeem": {"points_per_yuan": 100, "max_share_percent": 100, "least_points": 1},
+    "transfer": {"daily_limit": 600, "daily_count": 3},
+}
 _PUBLISH: Final = """
     insert into programme_versions (version, rules, published_by, published_at)
-    select 2, jsonb_set(rules, '{tiers}', cast(:tiers as jsonb)), 'test', published_at
+    select 2, jsonb_set(jsonb_set(rules, '{tiers}', cast(:tiers as jsonb)),
+      '{points}', rules->'points' || cast(:points as jsonb)), 'test', published_at
     from programme_versions where version = 1
 """
 #: What each account of the ledger has by its entries, whose sums say all that is to be said.
@@ -66,7 +72,8 @@ async def home(
         "loyalty", clock=FixedClock(NOON), database_url=url, redis_url=servers.redis_url()
     ) as loyalty:
         async with loyalty.database.begin(actor="test") as transaction:
-            await execute(transaction.session, text(_PUBLISH), {"tiers": json.dumps(_ONE_TIER)})
+            rules = {"tiers": json.dumps(_ONE_TIER), "points": json.dumps(_RULES)}
+            await execute(transaction.session, text(_PUBLISH), rules)
             name = urlsplit(url).path.strip("/")
             quick = f'alter database "{name}" set synchronous_commit = off'
             await execute(transaction.session, text(quick), {})

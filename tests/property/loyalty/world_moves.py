@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from shared.kernel.clock import rfc3339
 from tests.property.loyalty.world import World
 
 T = TypeVar("T")
 
-#: The last of the picks of a member, and of an order.
-_ANY: Final = 7
-_NEW: Final = 9
+#: The last of the picks of a member.
+ANY: Final = 7
 
 
 @dataclass(frozen=True)
@@ -26,34 +24,32 @@ class Move:
     do: Callable[..., Awaitable[None]]
     numbers: dict[str, int]
     possible: Callable[[World], bool]
+    #: How often it happens, beside the others.
+    weight: int
 
 
 MOVES: Final[dict[str, Move]] = {}
 
 
 def move(
-    possible: Callable[[World], Any] = lambda _world: True, **numbers: int
+    possible: Callable[[World], Any] = lambda _world: True, *, weight: int = 1, **numbers: int
 ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
     """Let this happen, with numbers from 0 up to those given."""
 
     def known(do: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-        MOVES[do.__name__] = Move(do, numbers, lambda world: bool(possible(world)))
+        MOVES[do.__name__] = Move(do, numbers, lambda world: bool(possible(world)), weight)
         return do
 
     return known
 
 
-def some_redemption(world: World) -> bool:
-    """Whether points were spent or held by somebody who is not erased."""
-    return any(world.books.members[one.who].state != "erased" for one in redemptions(world))
-
-
-def redemptions(world: World) -> list[Any]:
-    """All that were spent or held, with their names."""
+def redemptions(world: World, *, checkout: bool = False) -> list[Any]:
+    """All that were spent or held, with their names, or reserved at checkout; of who is there."""
     for name, one in world.books.redemptions.items():
         one.name = name
-    return [one for one in world.books.redemptions.values()
-            if world.books.members[one.who].state != "erased"]  # fmt: skip
+    return [one for name, one in world.books.redemptions.items()
+            if name.startswith("rsv_") is checkout
+            and world.books.members[one.who].state != "erased"]  # fmt: skip
 
 
 def chosen(things: list[T], pick: int) -> T:
@@ -64,7 +60,13 @@ def chosen(things: list[T], pick: int) -> T:
 def person(world: World, who: int) -> str:
     """A member; by the last pick, one who may be merged or erased by now."""
     active = [one for one in world.people if world.books.members[one].state == "active"]
-    return chosen(world.people if who == _ANY or not active else active, who)
+    return chosen(world.people if who == ANY or not active else active, who)
+
+
+def other(world: World, who: str, pick: int) -> str:
+    """Another member than that one; by the last pick, that one."""
+    others = [one for one in world.people if one != who]
+    return who if pick == ANY else chosen(others, pick)
 
 
 def part_of(points: int, share: int) -> int:
@@ -72,83 +74,7 @@ def part_of(points: int, share: int) -> int:
     return max(1, points * share // 4)
 
 
-@move(who=_ANY, fen=60_000, pick=3)
-async def place(world: World, who: int, fen: int, pick: int) -> None:
-    """An order is paid; one that was told of before, if there is such."""
-    member = person(world, who)
-    early = [one for one in world.orders
-             if one in world.books.orders and world.books.orders[one].who is None]  # fmt: skip
-    order_id = early[0] if early and pick else world.new_name("SO")
-    if order_id not in world.orders:
-        world.orders.append(order_id)
-    given = {
-        "order_id": order_id, "member_id": member, "paid_fen": fen, "paid_at": rfc3339(world.now()),
-        "items": [{"sku": "SERUM-30ML", "quantity": 1, "paid_fen": fen}],
-    }  # fmt: skip
-    await world.ask(
-        "record_order", lambda _: world.books.order(member, order_id, fen), json=given,
-        people=[member],
-    )  # fmt: skip
-
-
-def order_of(world: World, pick: int) -> str:
-    """An order, or for the last pick one that nobody has told of yet."""
-    alive = [one for one in world.orders if not _is_erased(world, one)]
-    if pick == _NEW or not alive:
-        world.orders.append(world.new_name("SO"))
-        return world.orders[-1]
-    return chosen(alive, pick)
-
-
-def _is_erased(world: World, order_id: str) -> bool:
-    order = world.books.orders.get(order_id)
-    who = None if order is None else order.who
-    return who is not None and world.books.members[who].state == "erased"
-
-
-def _owner(world: World, order_id: str) -> list[str]:
-    order = world.books.orders.get(order_id)
-    return [order.who] if order is not None and order.who else []
-
-
-@move(pick=_NEW, days=9)
-async def complete(world: World, pick: int, days: int) -> None:
-    """An order was received, up to nine days ago."""
-    order_id = order_of(world, pick)
-    at = (world.now() - timedelta(days=days)).replace(microsecond=0)
-    await world.ask(
-        "complete_order", lambda _: world.books.complete(order_id, at), order_id=order_id,
-        json={"completed_at": rfc3339(at)}, people=_owner(world, order_id),
-    )  # fmt: skip
-
-
-@move(pick=_NEW, share=5)
-async def refund(world: World, pick: int, share: int) -> None:
-    """A part of the money of an order goes back, at times more than was paid."""
-    order_id, refund_id = order_of(world, pick), world.new_name("RF")
-    order = world.books.orders.get(order_id)
-    fen = part_of(order.paid - order.back if order else 10_000, share)
-    given = {"refund_id": refund_id, "amount_fen": fen, "refunded_at": rfc3339(world.now())}
-    await world.ask(
-        "refund_order", lambda _: world.books.refund(order_id, refund_id, fen),
-        order_id=order_id, json=given, people=_owner(world, order_id),
-    )  # fmt: skip
-
-
-@move(lambda world: any(not one.cancelled for one in world.books.orders.values()), pick=_NEW)
-async def cancel(world: World, pick: int) -> None:
-    """An order is called off."""
-    order_id = order_of(world, pick)
-    order = world.books.orders.get(order_id)
-    if order is None or not order.cancelled:
-        given = {"cancelled_at": rfc3339(world.now())}
-        await world.ask(
-            "cancel_order", lambda _: world.books.cancel(order_id), order_id=order_id,
-            json=given, people=_owner(world, order_id),
-        )  # fmt: skip
-
-
-@move(who=_ANY, share=5)
+@move(weight=2, who=ANY, share=5)
 async def redeem(world: World, who: int, share: int) -> None:
     """Points are spent at once."""
     member = person(world, who)
@@ -160,7 +86,7 @@ async def redeem(world: World, who: int, share: int) -> None:
     )  # fmt: skip
 
 
-@move(who=_ANY, share=5, about=2, minutes=2)
+@move(weight=2, who=ANY, share=5, about=2, minutes=2)
 async def hold(world: World, who: int, share: int, about: int, minutes: int) -> None:
     """Points are held for a while."""
     member, reference = person(world, who), f"G-{about}"
@@ -175,7 +101,7 @@ async def hold(world: World, who: int, share: int, about: int, minutes: int) -> 
     )  # fmt: skip
 
 
-@move(some_redemption, pick=5, share=5)
+@move(redemptions, pick=5, share=5)
 async def capture(world: World, pick: int, share: int) -> None:
     """Held points are spent: some, all (0 says so without a number), or more than there are."""
     one = chosen([r for r in redemptions(world) if r.until] or redemptions(world), pick)
@@ -186,7 +112,17 @@ async def capture(world: World, pick: int, share: int) -> None:
     )  # fmt: skip
 
 
-@move(some_redemption, pick=5)
+@move(lambda world: redemptions(world, checkout=True), pick=3)
+async def leave(world: World, pick: int) -> None:
+    """A checkout is left, or left again, or too late."""
+    one = chosen(redemptions(world, checkout=True), pick)
+    await world.ask(
+        "release_reservation", lambda _: world.books.release(one.name), reservation_id=one.name,
+        people=[one.who],
+    )  # fmt: skip
+
+
+@move(redemptions, weight=2, pick=5)
 async def release(world: World, pick: int) -> None:
     """Held points go back."""
     one = chosen(redemptions(world), pick)
@@ -196,7 +132,7 @@ async def release(world: World, pick: int) -> None:
     )  # fmt: skip
 
 
-@move(some_redemption, pick=5)
+@move(redemptions, weight=2, pick=5)
 async def give_back(world: World, pick: int) -> None:
     """Spent points go back."""
     one = chosen(redemptions(world), pick)

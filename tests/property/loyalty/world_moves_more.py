@@ -7,7 +7,7 @@ from shared.http.tokens import Principal
 from shared.kernel.clock import rfc3339
 from tests.integration.loyalty.imports_points_world import balance, imported
 from tests.property.loyalty.world import BY_NATURE, World
-from tests.property.loyalty.world_moves import chosen, move, part_of, person
+from tests.property.loyalty.world_moves import chosen, move, other, part_of, person
 from tests.support.service import MANAGER
 
 SECOND: Final = Principal(kind="api_key", id="secondkey")
@@ -20,10 +20,12 @@ def erased(world: World, who: str) -> bool:
     return world.books.members[who].state == "erased"
 
 
-@move(who=7, to=7, share=5)
+@move(weight=2, who=3, to=7, share=5)
 async def transfer(world: World, who: int, to: int, share: int) -> None:
-    """One member gives points to another."""
-    sender, receiver = person(world, who), person(world, to)
+    """One member gives points to another, mostly the one who did so before."""
+    sent = [one.who for one in world.books.sent if world.books.members[one.who].state == "active"]
+    sender = sent[-1] if sent and who < 2 else person(world, who)
+    receiver = other(world, sender, to)
     points = part_of(world.books.members[sender].points(are_open=True), share)
     await world.ask(
         "transfer_points",
@@ -58,7 +60,7 @@ async def decide(world: World, pick: int, by: int, approve: int) -> None:
     )  # fmt: skip
 
 
-@move(who=6, points=len(POINTS) - 1)
+@move(lambda world: world.steps % 3 == 0, who=6, points=len(POINTS) - 1)
 async def bring(world: World, who: int, points: int) -> None:
     """A balance of the system before is imported."""
     member, given = person(world, who), POINTS[points]
@@ -72,16 +74,30 @@ async def bring(world: World, who: int, points: int) -> None:
         await world.compare()
 
 
-@move(lambda world: world.steps % 3 == 0, who=7, source=7)
+@move(lambda world: world.steps % 2 == 0, weight=2, who=7, source=7)
 async def merge(world: World, who: int, source: int) -> None:
     """Two members are found to be one person."""
-    member, other = person(world, who), person(world, source)
+    member = person(world, who)
+    found = other(world, member, source)
     await world.ask(
-        "merge_members", lambda _: world.books.merge(member, other), member_id=member,
-        json={"source_member_id": other, "reason": "同一手机号"}, people=[member, other],
+        "merge_members", lambda body: world.books.unite(member, found, body.get("id", "")),
+        member_id=member, json={"source_member_id": found, "reason": "同一手机号"},
+        people=[member, found],
     )  # fmt: skip
-    if world.books.members[other].state == "merged":
+    if sum(one.state == "active" for one in world.books.members.values()) < 3:
         await world.enrol()
+
+
+@move(lambda world: world.books.merges, weight=2, pick=3)
+async def part(world: World, pick: int) -> None:
+    """A merge is taken back, mostly one that was not before."""
+    merges = list(world.books.merges.items())
+    name, merge = chosen([one for one in merges if not one[1].over or pick == 3] or merges, pick)
+    if not erased(world, merge.who):
+        await world.ask(
+            "reverse_merge", lambda _: world.books.separate(name), merge_id=name,
+            json={"reason": "误合并，实为母女"}, people=[merge.who, merge.source],
+        )  # fmt: skip
 
 
 @move(lambda world: world.steps % 5 == 0, who=6)
@@ -90,7 +106,10 @@ async def erase(world: World, who: int) -> None:
     member = person(world, who)
     if world.books.members[member].state == "active":
         await world.ask(
-            "erase_member", lambda _: world.books.erase(member), member_id=member, people=[member]
+            "erase_member",
+            lambda _: world.books.forget(member),
+            member_id=member,
+            people=world.people,
         )
         # What told of a person is answered otherwise from now on.
         gone = {who for who in world.people if erased(world, who)}
@@ -114,11 +133,11 @@ async def reinstate(world: World, who: int, pick: int, share: int) -> None:
     """Lapsed points are given back: some, all (0 says so without a number), or more."""
     member = person(world, who)
     books = world.books.members[member]
-    lots = [name for name in books.lapsed if name in books.lots] or list(books.lots)
+    lots = [name for name, lot in books.lots.items() if lot.lapsed] or list(books.lots)
     if not lots:
         return
     lot = chosen(lots, pick)
-    points = part_of(books.lapsed.get(lot, 0), share) if share else None
+    points = part_of(books.lots[lot].lapsed, share) if share else None
     given = {"lot_id": lot, "reason": "住院"} | ({"points": points} if points else {})
     await world.ask(
         "reinstate_points", lambda _: world.books.reinstate(member, lot, points),
