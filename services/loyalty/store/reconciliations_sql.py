@@ -39,7 +39,8 @@ _COMPARE: Final = f"""
       select distinct coalesce(lots.member_id, allocations.member_id) as member_id
       from lots full join allocations
         on allocations.member_id = lots.member_id and allocations.lot_id = lots.id
-      where lots.remaining is distinct from allocations.points
+      -- What came along empty in a merge has its allocations under its first member.
+      where lots.remaining is distinct from coalesce(allocations.points, 0)
     ), holds as (
       select member_id, sum(points) as held from redemptions
       where {{slice}} and state = 'held' group by member_id

@@ -17,6 +17,7 @@ from tests.integration.loyalty.ledger_world import (
     without_checks,
     write_history,
 )
+from tests.integration.loyalty.members_world import merge
 from tests.integration.loyalty.people import place, redeem, spendable, types_of_events
 from tests.support.service import ServiceUnderTest, Starter
 
@@ -45,6 +46,15 @@ async def test_books_that_agree_hold(loyalty: ServiceUnderTest) -> None:
     assert (found["state"], found["members"], found["members_total"]) == ("done", 5, 5)
     assert found["entries"] == await loyalty.scalar("select count(*) from point_entries")
     assert (found["checkpoint"], found["holds"]) == (1, True)
+
+
+async def test_a_lot_that_came_along_empty_in_a_merge_is_no_disagreement(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source, target = await spendable(loyalty, points=50), await spendable(loyalty, points=20)
+    assert (await redeem(loyalty, source, points=50)).status_code == 201
+    await merge(loyalty, target, source)
+    assert (await reconcile(loyalty))["holds"]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 )
 
 from services.loyalty.verify.__main__ import verify
+from tests.integration.loyalty.ledger_world import reconcile
 from tests.property.loyalty.all_moves import MOVES, Move
 from tests.property.loyalty.world import World
 from tests.property.loyalty.world_home import hold_true, home
@@ -129,3 +130,10 @@ def test_every_request_ends_as_the_reference_says(at_home: Home, part: int) -> N
     )  # fmt: skip
     audit = verify(database=at_home.url)
     assert audit.faults == 0, audit.findings
+    at_home.run(_reconciled(at_home.loyalty))
+
+
+async def _reconciled(loyalty: ServiceUnderTest) -> None:
+    """The job that compares sums finds the same: nothing."""
+    proof = await reconcile(loyalty)
+    assert proof["holds"], proof
