@@ -74,7 +74,7 @@ def part_of(points: int, share: int) -> int:
     return max(1, points * share // 4)
 
 
-@move(weight=2, who=ANY, share=5)
+@move(weight=3, who=ANY, share=5)
 async def redeem(world: World, who: int, share: int) -> None:
     """Points are spent at once."""
     member = person(world, who)

@@ -116,7 +116,9 @@ async def refund(world: World, pick: int, share: int) -> None:
     )  # fmt: skip
 
 
-@move(lambda world: any(not one.cancelled for one in world.books.told.values()), pick=_NEW)
+@move(
+    lambda world: any(not one.cancelled for one in world.books.told.values()), weight=2, pick=_NEW
+)
 async def cancel(world: World, pick: int) -> None:
     """An order is called off."""
     order_id = order_of(world, pick)
