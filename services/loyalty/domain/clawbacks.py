@@ -149,7 +149,8 @@ def redrawn(
 
 def _at_most(one: DrawnLot, account: Account, kept: int) -> DrawnLot:
     """The order's own lot, wanting no more than it may still hold."""
-    return replace(one, out=min(one.out, max(0, kept - account.lots[one.lot.id].remaining)))
+    lot = account.lots.get(one.lot.id, one.lot)  # not loaded when nothing is left of it
+    return replace(one, out=min(one.out, max(0, kept - lot.remaining)))
 
 
 def _coming_back(drawn: Sequence[DrawnLot], points: int) -> list[tuple[Lot, int]]:

@@ -74,11 +74,12 @@ def part_of(points: int, share: int) -> int:
     return max(1, points * share // 4)
 
 
-@move(weight=2, who=ANY, share=5)
+@move(weight=3, who=ANY, share=8)
 async def redeem(world: World, who: int, share: int) -> None:
-    """Points are spent at once."""
+    """Points are spent at once; mostly all, since who has none left may come to owe."""
     member = person(world, who)
-    points = part_of(world.books.members[member].points(are_open=True), share)
+    quarters = share if share < 4 else 5 - (share < 8)
+    points = part_of(world.books.members[member].points(are_open=True), quarters)
     given = {"points": points, "purpose": "checkout", "reference": "SO-9"}
     await world.ask(
         "redeem_points", lambda body: world.books.redeem(member, points, body.get("id", "")),

@@ -9,6 +9,8 @@ from tests.property.loyalty.world_moves import ANY, chosen, move, part_of, perso
 
 #: The last of the picks of an order: one that nobody has told of yet.
 _NEW: Final = 9
+#: How many days ago orders were received; after seven their points are available.
+_AGO: Final = (0, 5, 7, 9)
 
 
 @move(weight=3, who=ANY, fen=60_000, pick=3, reserved=3)
@@ -88,7 +90,7 @@ def _owner(world: World, order_id: str) -> list[str]:
     return [] if order is None else [order.who]
 
 
-@move(weight=2, pick=_NEW, days=9)
+@move(weight=3, pick=_NEW, days=len(_AGO) - 1)
 async def complete(world: World, pick: int, days: int) -> None:
     """An order was received, up to nine days ago; seldom told once more, and otherwise."""
     order_id = order_of(world, pick)
@@ -96,14 +98,14 @@ async def complete(world: World, pick: int, days: int) -> None:
                if not world.books.facts(one).received and not _is_erased(world, one)]  # fmt: skip
     if pick > 1 and waiting:
         order_id = chosen(waiting, pick)
-    at = (world.now() - timedelta(days=days)).replace(microsecond=0)
+    at = (world.now() - timedelta(days=_AGO[days])).replace(microsecond=0)
     await world.ask(
         "complete_order", lambda _: world.books.complete(order_id, at), order_id=order_id,
         json={"completed_at": rfc3339(at)}, people=_owner(world, order_id),
     )  # fmt: skip
 
 
-@move(weight=4, pick=_NEW, share=5)
+@move(weight=5, pick=_NEW, share=5)
 async def refund(world: World, pick: int, share: int) -> None:
     """A part of the money of an order goes back, at times more than was paid."""
     order_id, refund_id = order_of(world, pick), world.new_name("RF")
@@ -116,7 +118,9 @@ async def refund(world: World, pick: int, share: int) -> None:
     )  # fmt: skip
 
 
-@move(lambda world: any(not one.cancelled for one in world.books.told.values()), pick=_NEW)
+@move(
+    lambda world: any(not one.cancelled for one in world.books.told.values()), weight=2, pick=_NEW
+)
 async def cancel(world: World, pick: int) -> None:
     """An order is called off."""
     order_id = order_of(world, pick)
