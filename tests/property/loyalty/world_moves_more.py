@@ -20,7 +20,7 @@ def erased(world: World, who: str) -> bool:
     return world.books.members[who].state == "erased"
 
 
-@move(weight=2, who=3, to=7, share=5)
+@move(weight=4, who=3, to=7, share=5)
 async def transfer(world: World, who: int, to: int, share: int) -> None:
     """One member gives points to another, mostly the one who did so before."""
     sent = [one.who for one in world.books.sent if world.books.members[one.who].state == "active"]
