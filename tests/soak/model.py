@@ -148,8 +148,8 @@ async def _move_clock(
 ) -> None:
     """Minutes or weeks pass; the jobs come by at every moment, at the end alone, or not at all."""
     span = chance.choice(
-        (timedelta(minutes=1), timedelta(minutes=20), timedelta(days=1), timedelta(days=8),
-         timedelta(days=31), timedelta(days=120))
+        (timedelta(minutes=1), timedelta(minutes=20), timedelta(hours=13), timedelta(days=1),
+         timedelta(days=8), timedelta(days=31), timedelta(days=120))
     )  # fmt: skip
     worlds = [client.world for client in clients]
     if span < timedelta(days=1):

@@ -43,7 +43,7 @@ class Books(Rules):
         today = [one.points for one in self.sent if (one.who, one.day) == (who, self.today)]
         if len(today) >= 3:
             raise No("transfer_count_reached")
-        if sum(today) + points > 600:
+        if sum(today) + points > 200:
             raise No("transfer_limit_reached")
         hot = {n for n, lot in sender.lots.items()
                if lot.cause.startswith("trf_") and lot.born > self.now - DAY}  # fmt: skip

@@ -8,17 +8,25 @@ from tests.property.loyalty.world import World, run_clock
 from tests.property.loyalty.world_moves import move
 from tests.support.service import ServiceUnderTest
 
-#: In minutes. From noon, when a life begins, 13 hours lead into the next day, but not of UTC.
-_SHORT: Final = (1, 14, 60, 5 * 60, 13 * 60)
+#: In minutes.
+_SHORT: Final = (1, 14, 60, 5 * 60)
 _DAYS: Final = (1, 7, 17, 31, 120, 350)
 #: Those that move the clock, which all worlds of a service share.
-CLOCK_MOVES: Final = ("wait", "live_on", "come_back")
+CLOCK_MOVES: Final = ("wait", "sleep", "live_on", "come_back")
 
 
 @move(weight=2, span=len(_SHORT) - 1)
 async def wait(world: World, span: int) -> None:
     """Some time passes, and no job comes by."""
     world.loyalty.clock.advance(timedelta(minutes=_SHORT[span]))
+
+
+@move(weight=2)
+async def sleep(world: World) -> None:
+    """Until one at night: by then it is another business day, but not another day of UTC."""
+    now = world.now()
+    at = now.replace(hour=17, minute=0, second=0, microsecond=0)
+    world.loyalty.clock.advance(at - now if at > now else at - now + timedelta(days=1))
 
 
 @move(weight=2, days=len(_DAYS) - 1)

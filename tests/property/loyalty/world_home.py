@@ -20,10 +20,10 @@ _ONE_TIER: Final = [
     {"code": "regular", "name": {"zh-CN": "普通会员", "en": "Regular"}, "growth": 0,
      "multiplier_percent": 125, "entitlements": []}
 ]  # fmt: skip
-#: At checkout a point pays a fen, and points may pay all; three small transfers reach the limits.
+#: At checkout a point pays a fen, and points may pay all; a few small transfers reach the limits.
 _RULES: Final = {
     "redeem": {"points_per_yuan": 100, "max_share_percent": 100, "least_points": 1},
-    "transfer": {"daily_limit": 600, "daily_count": 3},
+    "transfer": {"daily_limit": 200, "daily_count": 3},
 }
 _PUBLISH: Final = """
     insert into programme_versions (version, rules, published_by, published_at)

@@ -12,6 +12,8 @@ from tests.support.service import MANAGER
 
 SECOND: Final = Principal(kind="api_key", id="secondkey")
 POINTS: Final = (7, 60, 500, 6_000, 9_000, 12_000, -5, -90, -700, -11_000)
+#: Two or three of these are all that a member may give on a day.
+GIFTS: Final = (1, 60, 100, 110, 120, 150)
 _DAYS: Final = (61, 67, 91, 180, 410)
 
 
@@ -20,13 +22,13 @@ def erased(world: World, who: str) -> bool:
     return world.books.members[who].state == "erased"
 
 
-@move(weight=2, who=3, to=7, share=5)
-async def transfer(world: World, who: int, to: int, share: int) -> None:
+@move(weight=4, who=3, to=7, given=len(GIFTS) - 1)
+async def transfer(world: World, who: int, to: int, given: int) -> None:
     """One member gives points to another, mostly the one who did so before."""
     sent = [one.who for one in world.books.sent if world.books.members[one.who].state == "active"]
     sender = sent[-1] if sent and who < 2 else person(world, who)
     receiver = other(world, sender, to)
-    points = part_of(world.books.members[sender].points(are_open=True), share)
+    points = GIFTS[given]
     await world.ask(
         "transfer_points",
         lambda body: world.books.transfer(sender, receiver, points, body.get("id", "")),
