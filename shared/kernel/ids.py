@@ -1,7 +1,7 @@
 """Identifiers: a type prefix and 26 characters that sort by time of making."""
 
-import os
 from datetime import datetime
+from os import urandom
 from typing import Final
 
 # Crockford's base 32: no i, l, o, u, so an identifier survives being read aloud.
@@ -15,7 +15,7 @@ _HALF: Final = 5
 def new_id(prefix: str, *, at: datetime) -> str:
     """Make an identifier such as `mem_01kb…`: 48 bits of milliseconds, then 80 random bits."""
     milliseconds = int(at.timestamp() * 1000)
-    drawn = os.urandom(2 * _HALF)
+    drawn = urandom(2 * _HALF)
     high, low = int.from_bytes(drawn[:_HALF], "big"), int.from_bytes(drawn[_HALF:], "big")
     moment = _PAIRS[milliseconds >> 40] + _eight_digits(milliseconds & 0xFF_FFFF_FFFF)
     return f"{prefix}_{moment}{_eight_digits(high)}{_eight_digits(low)}"
