@@ -67,8 +67,9 @@ class World:
         """Start PostgreSQL (fsync on) and Valkey. Raises CannotRun."""
         try:
             self._directory.mkdir(exist_ok=True)
-            self._stack.callback(self._remove_directory)
             self._stack.enter_context(DirectoryLock(self._directory / "bench.lock"))
+            # Only once it is ours: another bench may be running in it.
+            self._stack.callback(self._remove_directory)
             self._empty()
             self._servers = EmbeddedServers(data_directory=self._directory)
             await self._stack.enter_async_context(self._servers)
