@@ -1,13 +1,17 @@
 """A million operations by sixteen clients at once, compared with the reference one by one.
 
 Each client has members of its own, so that the reference stays exact while the service sees
-sixteen requests at a time. Between rounds the clock moves for all. It stops at the first
-disagreement, with the seed and what the members concerned had done.
+sixteen requests at a time. Between rounds the clock moves for all. Eight seeds share the
+operations, as many at once as there are processors, each with a service of its own. It stops at the
+first disagreement, with the seed and what the members concerned had done.
 """
 
 import argparse
 import asyncio
+import multiprocessing
+import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -37,22 +41,23 @@ _PROGRESS_S: Final = 5
 
 @dataclass
 class Progress:
-    """How far it is, told now and then."""
+    """How far a seed is, told now and then."""
 
+    seed: int
     wanted: int
     done: int = 0
     began: float = field(default_factory=time.monotonic)
     told: float = 0.0
 
-    def tell(self, seed: int, *, last: bool = False) -> None:
+    def tell(self) -> None:
         """Say it, at most every few seconds."""
         now = time.monotonic()
-        if not last and now - self.told < _PROGRESS_S:
+        if now - self.told < _PROGRESS_S and self.done < self.wanted:
             return
         self.told = now
         rate = self.done / max(now - self.began, 0.001)
         left = timedelta(seconds=round(max(0, self.wanted - self.done) / max(rate, 0.001)))
-        say(f"seed {seed}: {self.done:,} / {self.wanted:,}, {rate:,.0f} /s, {left} left")
+        say(f"seed {self.seed}: {self.done:,} / {self.wanted:,}, {rate:,.0f} /s, {left} left")
 
 
 @dataclass
@@ -96,23 +101,39 @@ def main(given: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak model")
     parser.add_argument("--operations", type=int, default=1_000_000)
     parser.add_argument("--from-seed", type=int, default=1, help=f"of 1 to {SEEDS}")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     wanted = parser.parse_args(given)
     each = -(-wanted.operations // SEEDS)
-    progress = Progress(each * (SEEDS + 1 - wanted.from_seed))
-    seed = wanted.from_seed
+    seeds = range(wanted.from_seed, SEEDS + 1)
+    processes = min(wanted.processes, len(seeds))
+    new = multiprocessing.get_context("spawn")
+    ended: set[int] = set()
     try:
-        with shared_servers() as servers:
-            for seed in range(wanted.from_seed, SEEDS + 1):
-                asyncio.run(_run_seed(servers, seed=seed, operations=each, progress=progress))
+        with shared_servers() as servers, new.Pool(processes, maxtasksperchild=1) as pool:
+            tasks = [(servers, seed, each) for seed in seeds]
+            for seed, wrong in pool.imap_unordered(_try_seed, tasks):
+                if wrong is not None:
+                    say(f"种子 {seed} 不一致 / disagreement under seed {seed}: {wrong}")
+                    return 1
+                ended.add(seed)
+                say(f"种子 {seed} 一致 / seed {seed} agrees")
     except KeyboardInterrupt:
-        say(f"停止于种子 {seed} / stopped; go on with --from-seed {seed}")
+        first = min(set(seeds) - ended)
+        say(f"停止于种子 {first} / stopped; go on with --from-seed {first}")
         return 130
-    except AssertionError as wrong:
-        say(f"种子 {seed} 不一致 / disagreement under seed {seed}: {wrong}")
-        return 1
-    progress.tell(seed, last=True)
     say("全部一致 / all agree")
     return 0
+
+
+def _try_seed(task: tuple[Servers, int, int]) -> tuple[int, str | None]:
+    """In a process of its own: run a seed, and say what disagreed, if anything."""
+    servers, seed, operations = task
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    try:
+        asyncio.run(_run_seed(servers, progress=Progress(seed, operations)))
+    except AssertionError as wrong:
+        return seed, str(wrong)
+    return seed, None
 
 
 def say(line: str) -> None:
@@ -121,7 +142,8 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def _run_seed(servers: Servers, *, seed: int, operations: int, progress: Progress) -> None:
+async def _run_seed(servers: Servers, *, progress: Progress) -> None:
+    seed = progress.seed
     databases = Databases(servers=servers, worker=f"soak{seed}")
     chance = random.Random(seed)
     async with AsyncExitStack() as stack:
@@ -133,11 +155,10 @@ async def _run_seed(servers: Servers, *, seed: int, operations: int, progress: P
             own = random.Random(f"{seed}-{number}")
             clients.append(Client(loyalty, connection, f"{seed}-{number}", own))
         await asyncio.gather(*(client.begin() for client in clients))
-        end = progress.done + operations
-        while progress.done < end:
+        while progress.done < progress.wanted:
             progress.done += sum(await asyncio.gather(*(one.go_round() for one in clients)))
             await _move_clock(loyalty, clients, chance)
-            progress.tell(seed)
+            progress.tell()
         audit = await asyncio.to_thread(verify, database=url)
         if audit.faults:
             raise Disagreement(f"the audit found {audit.findings}")
