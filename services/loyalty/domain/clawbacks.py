@@ -135,13 +135,14 @@ def redrawn(
 ) -> tuple[DrawnLot, ...]:
     """The lots an order has drawn on, after some entries that it caused.
 
-    What was taken back from its own lot is where it belongs, so it is not drawn.
+    What was taken back from its own lot is where it belongs; only of a lot that paid older debt is
+    it counted, since others may have to stand in for either.
     """
     found = {one.lot.id: one for one in drawn}
     for kind, part in ((one.kind, part) for one in entries for part in one.allocations):
         lot = account.lots[part.lot_id]
         is_own = lot.cause == own
-        if not is_own or kind in ("restored", "repaid"):
+        if not is_own or lot.id in found or kind in ("restored", "repaid"):
             before = found.get(lot.id, DrawnLot(lot=lot, paid=0, out=0, own=is_own))
             found[lot.id] = replace(before, lot=lot, out=before.out - part.points)
     return tuple(found.values())

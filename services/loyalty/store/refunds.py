@@ -10,19 +10,20 @@ from services.loyalty.domain.lots import Cause, Lot
 from shared.sql import execute
 
 # Every entry that the order caused says what it drew on: what its points paid with, what came back
-# of that, and what its refunds took elsewhere; of its own lot, if it ever paid debt, that. Lots
-# keep their ids in a merge: whoever was the member then, they are this one's now.
+# of that, and what its refunds took; of its own lot only if that ever paid debt, and only since it
+# was available. Lots keep their ids in a merge: whoever was the member then, they are this one's.
 _SPENT: Final = text(
     """
     select redemptions.id as redemption_id, redemptions.points as spent,
-      redemptions.returned_points as returned, lots.*, drawn.paid,
-      case when own then drawn.out_for_debt else drawn.out end as out, own
+      redemptions.returned_points as returned, lots.*, drawn.paid, drawn.out, own
     from reservations
     join redemptions on redemptions.id = reservations.redemption_id
     cross join lateral (
-      select parts.lot_id, -sum(parts.points)::bigint as out,
-        -sum(parts.points) filter (where entries.kind in ('restored', 'repaid'))::bigint
-          as out_for_debt,
+      select parts.lot_id,
+        coalesce(-sum(parts.points) filter (
+          where 'pending' not in (entries.debit_account, entries.credit_account)
+        ), 0)::bigint as out,
+        bool_or(entries.kind in ('restored', 'repaid')) as paid_debt,
         coalesce(-sum(parts.points) filter (where entries.kind in ('held', 'redeemed')), 0)::bigint
           as paid
       from (
@@ -42,7 +43,7 @@ _SPENT: Final = text(
       select (lots.cause_kind, lots.cause_id) = ('order', cast(:order_id as text)) as own
     ) as mine
     where reservations.id = :reservation_id and redemptions.state <> 'cancelled'
-      and not (own and drawn.out_for_debt is null)
+      and (drawn.paid_debt or not own)
     order by lots.id
     """
 )

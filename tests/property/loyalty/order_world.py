@@ -194,12 +194,15 @@ class World:
         causes |= {("order", "SO-1")}
         paid: Counter[str] = Counter()
         out: Counter[str] = Counter()
+        paid_debt: set[str] = set()
         lots = self.account.lots
         for entry in self.account.entries:
             if (entry.cause.kind, entry.cause.id) in causes:
                 for part in entry.allocations:
-                    if lots[part.lot_id].cause != ORDER or entry.kind in ("restored", "repaid"):
+                    if "pending" not in (entry.debit_account, entry.credit_account):
                         out[part.lot_id] -= part.points
+                    if entry.kind in ("restored", "repaid"):
+                        paid_debt.add(part.lot_id)
                     if entry.kind == "held":
                         paid[part.lot_id] -= part.points
         return SpentPoints(
@@ -209,6 +212,7 @@ class World:
                     lot=lots[lot_id], paid=paid[lot_id], out=points, own=lots[lot_id].cause == ORDER
                 )
                 for lot_id, points in out.items()
+                if lots[lot_id].cause != ORDER or lot_id in paid_debt
             ),
         )  # fmt: skip
 

@@ -151,7 +151,8 @@ class Ledger:
         take += [(n, order.used.get(n, 0) - order.out[n]) for n in drawn]
         take += [(n, ALL) for n in [*own, *member.in_turn()]]
         taken = member.move(earned - kept, take, -1)
-        order.out |= {n: order.out.get(n, 0) + taken[n] for n in taken if n not in own}
+        out = {n: order.out.get(n, 0) + part for n, part in taken.items()}
+        order.out |= {n: part for n, part in out.items() if n not in own or n in order.out}
         debt = earned - kept - sum(taken.values())
         member.debt += debt
         for merge in self.merges.values():

@@ -97,6 +97,8 @@ class Rules(Ledger):
         facts = self.facts(name)
         if facts.received not in (None, at):
             raise No("already_recorded_differently")
+        if facts.received == at:
+            return
         facts.received = at
         if name in self.orders:
             self.settled(self.orders[name].who)
