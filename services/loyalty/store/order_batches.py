@@ -6,14 +6,13 @@ from typing import Final
 from services.loyalty.domain.orders import Order, OrderFacts
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import BatchStatement
-from services.loyalty.store.order_changes import GROWTH_COLUMNS, ORDER_COLUMNS
+from services.loyalty.store.order_changes import ADDED_ORDERS, GROWTH_COLUMNS
 from services.loyalty.store.tables import TierChange
 from services.loyalty.store.tiers import TIER_ROWS
 from services.loyalty.store.writing import Rows
 from shared.batches import Saving
 from shared.lanes import Connection
 
-_ORDERS: Final[Rows[tuple[Order, OrderFacts]]] = Rows(table="orders", columns=ORDER_COLUMNS)
 _GROWTH: Final[Rows[Order]] = Rows(table="growth_entries", columns=GROWTH_COLUMNS)
 #: What may have been reported before its order; who decided without looking must not miss it.
 _WAITING: Final = """
@@ -25,7 +24,7 @@ _WAITING: Final = """
       or exists (select 1 from early_completions
                  where early_completions.order_id = given.order_id)
 """
-_SAVE: Final = BatchStatement(_ORDERS, _GROWTH, TIER_ROWS, unless=_WAITING)
+_SAVE: Final = BatchStatement(ADDED_ORDERS, _GROWTH, TIER_ROWS, unless=_WAITING)
 
 
 async def save_recorded(

@@ -104,7 +104,7 @@ _SPENT: Final[Updates[SpentPoints]] = Updates(
     ],
 )
 
-_ADDED: Final = Rows(table="orders", columns=ORDER_COLUMNS)
+ADDED_ORDERS: Final = Rows(table="orders", columns=ORDER_COLUMNS)
 #: A refund's id is one order's for ever.
 _SAVED_REFUNDS: Final = Rows(
     table="refunds",
@@ -141,7 +141,7 @@ GROWTH_ROWS: Final = Rows(
 def _statement() -> str:
     """All that may be changed, each in the same statement."""
     placeholders = Placeholders()
-    updates, inserts = (STANDINGS, _SPENT), (_ADDED, _SAVED_REFUNDS, _CALLED_OFF, GROWTH_ROWS)
+    updates, inserts = (STANDINGS, _SPENT), (ADDED_ORDERS, _SAVED_REFUNDS, _CALLED_OFF, GROWTH_ROWS)
     steps = [
         *(updating(placeholders, rows) for rows in updates),
         *(inserting(placeholders, rows) for rows in inserts),
@@ -176,7 +176,7 @@ async def save_orders(session: AsyncSession, changes: OrderChanges) -> bool:
     arguments = [
         STANDINGS.argument(changes.changed),
         _SPENT.argument(changes.spent),
-        _ADDED.argument(changes.added),
+        ADDED_ORDERS.argument(changes.added),
         _SAVED_REFUNDS.argument(changes.refunds),
         _CALLED_OFF.argument(changes.cancellations),
         GROWTH_ROWS.argument(changes.growth),
