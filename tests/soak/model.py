@@ -21,6 +21,7 @@ from datetime import timedelta
 from typing import Final
 
 import asyncpg
+import uvloop
 
 from services.loyalty.verify.__main__ import verify
 from tests.property.loyalty.all_moves import MOVES
@@ -35,7 +36,7 @@ CLIENTS: Final = 16
 SEEDS: Final = 8
 #: How many moves a client makes between two moves of the clock, and how many its members live.
 ROUND: Final = 12
-LIFE: Final = 120
+LIFE: Final = 240
 _PROGRESS_S: Final = 5
 
 
@@ -130,7 +131,7 @@ def _try_seed(task: tuple[Servers, int, int]) -> tuple[int, str | None]:
     servers, seed, operations = task
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     try:
-        asyncio.run(_run_seed(servers, progress=Progress(seed, operations)))
+        uvloop.run(_run_seed(servers, progress=Progress(seed, operations)))
     except AssertionError as wrong:
         return seed, str(wrong)
     return seed, None
