@@ -12,22 +12,35 @@ from services.loyalty.domain.imports_points import PointsLine
 from shared.sql import execute
 
 # A movement posted to a member who was merged since counts as the survivor's: the same file, sent
-# again after the merge, must not post it twice.
+# again after the merge, must not post it twice. Nor must it once the merge was taken back: what the
+# survivor's row got meanwhile may have been the other's line, so it counts for either.
 _KNOWN: Final = text(
     """
     with recursive given as (
       select * from unnest(cast(:member_ids as text[]), cast(:references as text[]))
         as given(member_id, reference)
     ), family as (
-      select distinct member_id as survivor, member_id from given
+      select distinct member_id as owner, member_id, timestamptz '-infinity' as since,
+        timestamptz 'infinity' as until
+      from given
       union
-      select survivor, members.id from family join members on members.merged_into = member_id
+      select owner, other.member_id, greatest(family.since, other.since),
+        least(family.until, other.until)
+      from family cross join lateral (
+        select id as member_id, timestamptz '-infinity' as since, timestamptz 'infinity' as until
+        from members where merged_into = family.member_id
+        union all
+        select member_id, merged_at, reversed_at from member_merges
+        where source_member_id = family.member_id and reversed_at is not null
+      ) as other
+      where greatest(family.since, other.since) <= least(family.until, other.until)
     )
-    select family.survivor, known.reference, known.facts_hash
+    select family.owner, known.reference, known.facts_hash
     from given
-    join family on family.survivor = given.member_id
+    join family on family.owner = given.member_id
     join imported_movements as known
       on known.member_id = family.member_id and known.reference = given.reference
+      and known.recorded_at between family.since and family.until
     """
 )
 _ADD: Final = text(
@@ -55,7 +68,7 @@ async def known_movements(
             "references": [one.line.reference for one in owned],
         },
     )
-    return {(row.survivor, row.reference): row.facts_hash for row in rows}
+    return {(row.owner, row.reference): row.facts_hash for row in rows}
 
 
 async def add_movements(

@@ -34,7 +34,7 @@ STAYS: Final[Mapping[str, str]] = {
     "order_cancellations": "they go where their orders go",
     "entry_reasons": "as the entries",
     "transfers": "the history of this id; each lot that came by one goes as a lot",
-    "imported_movements": "references count once per member; asked for through `merged_into`",
+    "imported_movements": "references count once per member; asked for through its merges",
     "expiry_notices": (
         "they told of this id's points, and cover them again after a reversal; the survivor is told"
         " anew, and without a notice delivered in time nothing of theirs lapses"

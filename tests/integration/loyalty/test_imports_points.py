@@ -405,23 +405,6 @@ async def test_one_event_for_each_batch_tells_by_how_much_each_member_was_moved(
     assert await events(loyalty, "points.earned.v1", "points.redeemed.v1") == []
 
 
-async def test_a_file_sent_again_after_a_merge_is_known_under_the_survivor(
-    loyalty: ServiceUnderTest,
-) -> None:
-    lines = [balance("A", 5), balance("B", 7, identity_value="customer-8")]
-    await imported(loyalty, lines)
-    merged, survivor = await customer(loyalty), await customer(loyalty, "customer-8")
-    async with loyalty.database.begin(actor="test") as transaction:
-        merge = "update members set state = 'merged', merged_into = :into where id = :id"
-        await execute(transaction.session, text(merge), {"id": merged, "into": survivor})
-
-    again = await imported(loyalty, [*lines, balance("C", 1)])
-
-    assert counts(again) == (1, 2, 0)
-    assert (await points_of(loyalty, survivor))["available"] == 8
-    await audit(loyalty)
-
-
 async def test_imported_points_are_spent_like_any_others(loyalty: ServiceUnderTest) -> None:
     await imported(loyalty, [balance("A", 100)])
     member_id = await customer(loyalty)

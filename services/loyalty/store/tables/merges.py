@@ -39,7 +39,7 @@ class MemberMerge(Table, table=True):
     id: str = words(primary_key=True)
     #: Who goes on.
     member_id: str = words()
-    source_member_id: str = words()
+    source_member_id: str = words(index=True)
     #: 1, 2, 3 … among the merges into one member: the last is taken back first.
     number: int = amount()
     #: Why, in the operator's words; None once the person is erased.
