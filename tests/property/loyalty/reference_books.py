@@ -26,7 +26,6 @@ class Books(Rules):
 
     def __init__(self, now: datetime) -> None:
         super().__init__(now)
-        self.notices: list[Record] = []
         self.sent: list[Record] = []
 
     @property

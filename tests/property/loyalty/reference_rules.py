@@ -22,11 +22,11 @@ def asked(rule: Callable[..., None]) -> Callable[..., str]:
 
     @wraps(rule)
     def outcome(books: Any, *given: Any) -> str:
-        before = pickle.dumps((books.members, books.redemptions))
+        before = pickle.dumps((books.members, books.redemptions, books.notices))
         try:
             rule(books, *given)
         except No as no:
-            books.members, books.redemptions = pickle.loads(before)
+            books.members, books.redemptions, books.notices = pickle.loads(before)
             return str(no)
         return "ok"
 
@@ -47,6 +47,7 @@ class Rules(Ledger):
     def __init__(self, now: datetime) -> None:
         super().__init__(now)
         self.told: dict[str, Record] = {}
+        self.notices: list[Record] = []
 
     def active(self, who: str) -> Member:
         """A member up to the present, who neither lives on in another nor is erased."""
