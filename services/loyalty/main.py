@@ -32,6 +32,7 @@ from services.loyalty.api import (
     wallet,
 )
 from services.loyalty.jobs import JOBS, ledger_jobs
+from services.loyalty.operations.completion_batches import OrderCompletions
 from services.loyalty.operations.order_batches import OrderRecordings
 from services.loyalty.operations.redemptions import Redemptions
 from services.loyalty.operations.refund_batches import RefundRecordings
@@ -102,6 +103,7 @@ def build(settings: LoyaltySettings, *, clock: Clock) -> FastAPI:
             reads={"wallets": read_wallets},
             batches={
                 "orders": OrderRecordings(reader),
+                "completions": OrderCompletions(reader),
                 "refunds": RefundRecordings(reader),
                 "redemptions": Redemptions(reader),
             },

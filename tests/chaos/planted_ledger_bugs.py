@@ -21,6 +21,7 @@ from services.loyalty.operations import cancellations
 from services.loyalty.store import (
     accounts,
     books,
+    completion_batches,
     order_batches,
     redemption_batches,
     refund_batches,
@@ -85,6 +86,11 @@ async def refund_of_a_stale_order(patch: pytest.MonkeyPatch, service: Planted) -
 async def order_changed_unheld(patch: pytest.MonkeyPatch, service: Planted) -> None:
     """A batch of refunds does not mind who has read its orders and now waits for the account."""
     _without(patch, refund_batches._SAVE, "_sql", "count(*) from held", "count(*) from kept")
+
+
+async def order_completed_unheld(patch: pytest.MonkeyPatch, service: Planted) -> None:
+    """A batch of completions does not mind them either."""
+    _without(patch, completion_batches._SAVE, "_sql", "count(*) from held", "count(*) from kept")
 
 
 async def stale_read_unrefused(patch: pytest.MonkeyPatch, service: Planted) -> None:

@@ -14,6 +14,7 @@ from tests.chaos import planted_ledger_bugs as bugs
 from tests.chaos import planted_rule_bugs as rules
 from tests.integration.loyalty import (
     test_cancellations,
+    test_completion_batches,
     test_expiries,
     test_holds,
     test_points,
@@ -62,8 +63,15 @@ TABLE = [
         bug=bugs.order_changed_unheld,
         seen_by=partial(
             test_refund_races.test_a_refund_and_another_change_that_meet_at_the_account_both_count,
-            other=test_refund_races.completing,
+            other=test_refund_races.cancelling,
             refund_first=True,
+        ),
+    ),
+    Row(
+        bug=bugs.order_completed_unheld,
+        seen_by=partial(
+            test_completion_batches.test_a_completion_and_a_cancellation_that_meet_at_the_account_both_count,
+            completion_first=True,
         ),
     ),
     Row(

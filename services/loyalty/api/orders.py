@@ -13,7 +13,12 @@ from services.loyalty.api.orders_reply import (
     order_lines,
     order_reply,
 )
-from services.loyalty.domain.orders import OrderFacts, OrderItem, as_first_told
+from services.loyalty.domain.orders import (
+    CompletionFacts,
+    OrderFacts,
+    OrderItem,
+    as_first_told,
+)
 from services.loyalty.operations.orders import (
     Completion,
     RecordedOrder,
@@ -34,7 +39,7 @@ from shared.http.fields import (
 from shared.http.hot import HotKeyedWrite
 from shared.http.hot_routes import HotRoute
 from shared.http.problems import request_language
-from shared.http.writes import KeyedWrite, Reply
+from shared.http.writes import Reply
 from shared.kernel.errors import NotFound
 from shared.kernel.texts import Language
 
@@ -158,7 +163,7 @@ async def show_order(order_id: OrderIdPath, request: Request) -> OrderDetail:
     return OrderDetail(**reply.model_dump(), items=order_lines(record))
 
 
-@router.post(
+@hot_router.post(
     "/{order_id}/completion",
     operation_id="complete_order",
     response_model=OrderReply,
@@ -168,16 +173,19 @@ async def show_order(order_id: OrderIdPath, request: Request) -> OrderDetail:
     },
 )
 async def complete_order_route(
-    order_id: OrderIdPath, body: CompletionRequest, write: KeyedWrite, request: Request
+    order_id: OrderIdPath, body: CompletionRequest, write: HotKeyedWrite, request: Request
 ) -> Response:
     """The order was received: its points become available when the hold is over.
 
     It may come before its order, and after all of it went back, when it changes nothing else.
     """
     now, language = request.app.state.clock.now(), request_language(request)
+    facts = CompletionFacts(order_id=order_id, completed_at=body.completed_at)
     return await write.run(
-        lambda tx: complete_order(tx, order_id=order_id, completed_at=body.completed_at),
+        request.app.state.completions,
+        facts,
         reply=lambda completion: _completed(completion, now=now, language=language),
+        otherwise=lambda tx: complete_order(tx, facts=facts),
     )
 
 

@@ -59,6 +59,14 @@ class OrderFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompletionFacts:
+    """That an order was received, as the storefront reports it; there is one for each order."""
+
+    order_id: str
+    completed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """An order on record, with the rules it earned under."""
 

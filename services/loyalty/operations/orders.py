@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.loyalty.domain.facts import AlreadyRecordedDifferently
 from services.loyalty.domain.order_decisions import Recorded, complete, record
-from services.loyalty.domain.orders import Order, OrderFacts
+from services.loyalty.domain.orders import CompletionFacts, Order, OrderFacts
 from services.loyalty.operations.activity import note_activity
 from services.loyalty.operations.checkout import capture_reservation
 from services.loyalty.operations.order_books import (
@@ -89,34 +89,40 @@ async def record_order(transaction: Transaction, *, facts: OrderFacts) -> Record
     return RecordedOrder(order=recorded.books.order, repeated=False)
 
 
-async def complete_order(
-    transaction: Transaction, *, order_id: str, completed_at: datetime
-) -> Completion:
+async def complete_order(transaction: Transaction, *, facts: CompletionFacts) -> Completion:
     """Mark an order as received: its points become available when the hold is over.
 
-    Before its order is known it waits for it; after all of it went back it changes nothing else.
-    The same completion again answers with what is on record. Raises AlreadyRecordedDifferently.
-    Six statements, three when it waits; the door adds five round trips.
+    For what batches leave (`operations.completion_batches`). Before its order is known it waits for
+    it; after all of it went back it changes nothing else. The same completion again answers with
+    what is on record. Raises AlreadyRecordedDifferently. Six statements, three when it waits; the
+    door adds five round trips.
     """
-    session = transaction.session
+    session, order_id, at = transaction.session, facts.order_id, facts.completed_at
     await hold_order(session, order_id=order_id)
     known = await find_record(session, order_id=order_id)
     order = known.order
     before = known.early_completion if order is None else order.completed_at
     if before is not None:
-        if before != completed_at:
-            raise AlreadyRecordedDifferently(id=order_id)
-        return Completion(order_id=order_id, completed_at=completed_at, order=order)
+        return repeated_completion(facts, order=order, known=before)
     if order is None:
         await add_early_completion(
-            session, order_id=order_id, completed_at=completed_at, recorded_at=transaction.now
+            session, order_id=order_id, completed_at=at, recorded_at=transaction.now
         )
-        return Completion(order_id=order_id, completed_at=completed_at, order=None)
+        return Completion(order_id=order_id, completed_at=at, order=None)
     member, books = await load_books(transaction, record=known, order=order)
-    books = complete(books, completed_at=completed_at)
+    books = complete(books, completed_at=at)
     note_completed(transaction, order=books.order)
     await save_books(transaction, member=member, books=books)
-    return Completion(order_id=order_id, completed_at=completed_at, order=books.order)
+    return Completion(order_id=order_id, completed_at=at, order=books.order)
+
+
+def repeated_completion(
+    facts: CompletionFacts, *, order: Order | None, known: datetime
+) -> Completion:
+    """The completion on record, if it is the same. Raises AlreadyRecordedDifferently."""
+    if known != facts.completed_at:
+        raise AlreadyRecordedDifferently(id=facts.order_id)
+    return Completion(order_id=facts.order_id, completed_at=known, order=order)
 
 
 def repeated_order(known: Order, *, facts: OrderFacts) -> RecordedOrder:

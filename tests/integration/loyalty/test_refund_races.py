@@ -14,7 +14,7 @@ from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.orders_world import cancelled, completed, shown
 from tests.integration.loyalty.people import complete, enrol, place, points_of, redeem, refund
 from tests.integration.loyalty.racing import ACCOUNTS, race, second
-from tests.integration.loyalty.refund_ways import go, refund_facts, run_batch
+from tests.integration.loyalty.ways import go, refund_facts, run_batch
 from tests.support.service import ServiceUnderTest, Starter
 
 Act = Callable[[ServiceUnderTest, str], Coroutine[Any, Any, Any]]

@@ -1,22 +1,26 @@
-"""Refunds by each of the ways they may go, and what they leave, so that it can be compared."""
+"""Facts of orders by each of the ways they may go, and what they leave, to be compared."""
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any, Final, Literal
 
 import orjson
 from prometheus_client import REGISTRY
 
-from services.loyalty.domain.orders import OrderItem
+from services.loyalty.domain.orders import CompletionFacts, OrderItem
 from services.loyalty.domain.refunds import RefundFacts
-from services.loyalty.operations.refund_batches import Refunding, RefundRecordings
+from services.loyalty.operations.completion_batches import OrderCompletions
+from services.loyalty.operations.orders import Completion, complete_order
+from services.loyalty.operations.refund_batches import RefundRecordings
 from services.loyalty.operations.refunds import RecordedRefund, record_refund
 from services.loyalty.store.readings import MemberReader
 from shared.batch_runner import BatchRunner
-from shared.batches import Answered, Stale, Submission
+from shared.batches import Answered, BatchOperation, Saving, Stale, Submission
+from shared.db import Occasion
 from shared.idempotency import Claim, Stored
 from shared.kernel.errors import Refusal
 from shared.kernel.ids import new_id
@@ -26,7 +30,10 @@ from tests.integration.loyalty.people import complete, enrol, place, redeem
 from tests.support.service import ServiceUnderTest
 
 Way = Literal["quick", "careful", "alone", "ordinary"]
+Facts = RefundFacts | CompletionFacts
+Operation = BatchOperation[Any, Any, Any]
 ACTOR: Final = "api_key:managerk"
+_NEVER: Final = ["neverquick"]
 AT: Final = datetime(2026, 11, 24, 4, tzinfo=UTC)
 
 #: Ids that are drawn.
@@ -58,20 +65,38 @@ _LEFT: Final = """
 """
 
 
-class NeverQuick(RefundRecordings):
+#: How facts of a kind go: in batches, and by themselves.
+_QUICK: Final[dict[type, Callable[[MemberReader], Operation]]] = {
+    RefundFacts: RefundRecordings,
+    CompletionFacts: OrderCompletions,
+}
+_ORDINARY: Final[dict[type, Callable[..., Any]]] = {
+    RefundFacts: record_refund,
+    CompletionFacts: complete_order,
+}
+
+
+class NeverQuick:
     """As if somebody else were at each of the batch's members."""
 
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+
+    def subject(self, command: Facts) -> Any:
+        return self._operation.subject(command)
+
     async def load(
-        self,
-        connection: Connection,
-        commands: Sequence[RefundFacts],
-        *,
-        now: datetime,
-        careful: bool,
-    ) -> Refunding:
+        self, connection: Connection, commands: Sequence[Facts], *, now: datetime, careful: bool
+    ) -> Any:
         if not careful:
             raise Stale
-        return await super().load(connection, commands, now=now, careful=careful)
+        return await self._operation.load(connection, commands, now=now, careful=careful)
+
+    def decide(self, state: Any, command: Facts, occasion: Occasion) -> Any:
+        return self._operation.decide(state, command, occasion)
+
+    async def save(self, connection: Connection, state: Any, saving: Saving) -> None:
+        await self._operation.save(connection, state, saving)
 
 
 def refund_facts(
@@ -88,20 +113,24 @@ def refund_facts(
     )
 
 
-async def go(loyalty: ServiceUnderTest, way: Way, given: Sequence[RefundFacts]) -> list[Any]:
-    """Let refunds go a way, all together where it takes many; what each of them was told."""
+async def go(loyalty: ServiceUnderTest, way: Way, given: Sequence[Facts]) -> list[Any]:
+    """Let facts go a way, together where it takes many of a kind; what each of them was told."""
     if way == "ordinary":
         return [await _ordinary(loyalty, facts) for facts in given]
-    operation = (RefundRecordings if way == "quick" else NeverQuick)(MemberReader())
-    if way == "alone":
-        return [told for one in given for told in await run_batch(loyalty, operation, [one])]
-    return await run_batch(loyalty, operation, given)
+    told = []
+    for kind, group in groupby(given, type):
+        operation = _QUICK[kind](MemberReader())
+        chosen = operation if way == "quick" else NeverQuick(operation)
+        facts = list(group)
+        for batch in [[one] for one in facts] if way == "alone" else [facts]:
+            told += await run_batch(loyalty, chosen, batch)
+    return told
 
 
 async def run_batch(
-    loyalty: ServiceUnderTest, operation: RefundRecordings, given: Sequence[RefundFacts]
+    loyalty: ServiceUnderTest, operation: Operation, given: Sequence[Facts]
 ) -> list[Any]:
-    """One batch with these refunds; what each of them was told."""
+    """One batch of these; what each of them was told."""
     batch = [_submission(facts) for facts in given]
     await BatchRunner(database=loyalty.database, operation=operation).run(batch)
     return [await _told(one) for one in batch]
@@ -109,9 +138,10 @@ async def run_batch(
 
 def went(way: str) -> float:
     """How many requests have gone a way in this process."""
-    operation = "refundrecordings" if way == "quick" else "neverquick"
-    labels = {"operation": operation, "way": way}
-    return REGISTRY.get_sample_value("huitou_batched_requests_total", labels) or 0.0
+    names = [kind.__name__.lower() for kind in (RefundRecordings, OrderCompletions)]
+    labels = [{"operation": one, "way": way} for one in (names if way == "quick" else _NEVER)]
+    found = [REGISTRY.get_sample_value("huitou_batched_requests_total", one) for one in labels]
+    return sum(one or 0.0 for one in found)
 
 
 async def left_by(loyalty: ServiceUnderTest, member_id: str, letter: str) -> list[str]:
@@ -170,39 +200,55 @@ def refunds_of(letter: str, *, seed: int) -> list[RefundFacts]:
     return given
 
 
-async def _ordinary(loyalty: ServiceUnderTest, facts: RefundFacts) -> Any:
+def completions_of(letter: str, *, seed: int) -> list[CompletionFacts]:
+    """Completions of that member's orders: new ones, known ones, contradicting ones."""
+    draw = random.Random(seed + 2)
+    return [
+        CompletionFacts(
+            order_id=f"SO-{letter}-{draw.randrange(6)}",
+            completed_at=AT - timedelta(days=draw.choice([0, 0, 0, 3, 9])),
+        )
+        for _ in range(12)
+    ]
+
+
+async def _ordinary(loyalty: ServiceUnderTest, facts: Facts) -> Any:
     try:
-        recorded = await loyalty.database.run(
-            lambda transaction: record_refund(transaction, facts=facts), actor=ACTOR
+        done = await loyalty.database.run(
+            lambda transaction: _ORDINARY[type(facts)](transaction, facts=facts), actor=ACTOR
         )
     except Refusal as refusal:
         return _refused(refusal).body.decode()
-    return _recorded(recorded).body.decode()
+    return _done(done).body.decode()
 
 
-def _submission(facts: RefundFacts) -> Submission[RefundFacts, RecordedRefund]:
+def _submission(facts: Facts) -> Submission[Facts, Any]:
     return Submission(
         subject=facts.order_id,
         command=facts,
         actor=ACTOR,
         claim=Claim(scope="test", key=new_id("key", at=AT), fingerprint=b"-"),
-        reply=_recorded,
+        reply=_done,
         refusal=_refused,
     )
 
 
-async def _told(one: Submission[RefundFacts, RecordedRefund]) -> str:
+async def _told(one: Submission[Facts, Any]) -> str:
     answered = await one.outcome
     assert isinstance(answered, Answered)
     return answered.stored.body.decode()
 
 
-def _recorded(recorded: RecordedRefund) -> Stored:
-    refund = recorded.refund
-    told = [
-        recorded.repeated, refund.applied_fen, refund.refunded_total_fen,
-        refund.clawed_back_points, refund.debt_points, refund.growth, refund.items_match,
-    ]  # fmt: skip
+def _done(done: RecordedRefund | Completion) -> Stored:
+    if isinstance(done, Completion):
+        order = done.order
+        told: list[Any] = [done.completed_at, order and [order.state, order.available_at]]
+    else:
+        refund = done.refund
+        told = [
+            done.repeated, refund.applied_fen, refund.refunded_total_fen,
+            refund.clawed_back_points, refund.debt_points, refund.growth, refund.items_match,
+        ]  # fmt: skip
     return Stored(status=201, body=orjson.dumps(told))
 
 
