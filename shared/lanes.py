@@ -12,8 +12,8 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 Connection: TypeAlias = asyncpg.Connection
-#: How many connections lanes may hold in a process: all lanes of three busy operations.
-LANES_MOST: Final = 12
+#: How many connections lanes may hold in a process: all lanes of four busy operations.
+LANES_MOST: Final = 16
 
 #: What the driver says when it does not know how a connection stands.
 _LOST: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
