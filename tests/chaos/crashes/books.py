@@ -5,10 +5,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.settings import async_url
+
+
+class Still:
+    """A database as it was at one moment, whatever goes on in it meanwhile."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def rows(self, statement: str, **parameters: Any) -> list[Any]:
+        """What a statement finds."""
+        return list((await self._connection.execute(text(statement), parameters)).all())
 
 
 class Books:
@@ -27,6 +38,13 @@ class Books:
         """The single value a statement finds."""
         [row] = await self.rows(statement, **parameters)
         return row[0]
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[Still]:
+        """The database as it is now, for many statements."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            yield Still(connection)
 
     async def change(self, *statements: str) -> None:
         """Run statements in one transaction."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -211,9 +212,11 @@ async def _audit(loyalty: Books) -> list[str]:
     """All invariants of the ledger, by the tests' auditor and by the operators' program."""
     wrong = []
     try:
-        await audit(loyalty)
+        # Holds go on ending by themselves.
+        async with loyalty.still() as still:
+            await audit(still)
     except AssertionError as fault:
-        wrong.append(f"the auditor: {fault!r}")
+        wrong.append(f"the auditor: {''.join(traceback.format_exception(fault))}")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.loyalty.verify", "--database", loyalty.url),
         cwd=CHECKOUT,
