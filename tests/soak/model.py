@@ -1,7 +1,7 @@
 """A million operations by sixteen clients at once, compared with the reference one by one.
 
 Each client has members of its own, so that the reference stays exact while the service sees
-sixteen requests at a time. Between rounds the clock moves for all. Eight seeds share the
+sixteen requests at a time. Between rounds the clock moves for all. Forty seeds share the
 operations, as many at once as there are processors, each with a service of its own. It stops at the
 first disagreement, with the seed and what the members concerned had done.
 """
@@ -33,7 +33,7 @@ from tests.support.databases import Databases
 from tests.support.service import ServiceUnderTest
 
 CLIENTS: Final = 16
-SEEDS: Final = 8
+SEEDS: Final = 40
 #: How many moves a client makes between two moves of the clock, and how many its members live.
 ROUND: Final = 12
 LIFE: Final = 240
