@@ -15,6 +15,8 @@ from tests.e2e.runner_process import RunnerProcess
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 WHY = "no Chromium on this machine: the console is not tested here (Debian: apt install chromium)"
+# Long, since a busy machine is slow: what does not come must fail, not what comes late.
+expect.set_options(timeout=60_000)
 MEMBER = {"identities": [{"kind": "external", "value": "console-shopper-1"}], "nickname": "小回"}
 
 

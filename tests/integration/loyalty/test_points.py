@@ -207,7 +207,7 @@ async def test_redeeming_earning_refunding_and_releasing_at_once_leave_books_tha
         *(refund(loyalty, order_id, amount_fen=5000) for order_id in orders[4:]),
         run_due(RELEASE, database=loyalty.database),
         at=ACCOUNTS,
-        meeting=6,
+        meeting=4,
     )
 
     assert await points_of(loyalty, member_id) == {**NOTHING, "available": 5, "pending": 272}
