@@ -2,8 +2,8 @@
 
 Each client has members of its own, so that the reference stays exact while the service sees
 sixteen requests at a time. Between rounds the clock moves for all. Forty seeds share the
-operations, as many at once as there are processors, each with a service of its own. It stops at the
-first disagreement, with the seed and what the members concerned had done.
+operations, one more at once than there are processors, each with a service of its own. It stops at
+the first disagreement, with the seed and what the members concerned had done.
 """
 
 import argparse
@@ -102,7 +102,8 @@ def main(given: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak model")
     parser.add_argument("--operations", type=int, default=1_000_000)
     parser.add_argument("--from-seed", type=int, default=1, help=f"of 1 to {SEEDS}")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    # One more than processors: at the end of a round each waits for its slowest client.
+    parser.add_argument("--processes", type=int, default=1 + (os.cpu_count() or 1))
     wanted = parser.parse_args(given)
     each = -(-wanted.operations // SEEDS)
     seeds = range(wanted.from_seed, SEEDS + 1)
