@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.loyalty.domain.order_books import OrderBooks
 from services.loyalty.domain.order_decisions import complete
 from services.loyalty.domain.orders import CompletionFacts, Order
-from services.loyalty.operations.order_books import note_completed
+from services.loyalty.operations.order_books import books_of, note_completed
 from services.loyalty.operations.orders import Completion, repeated_completion
 from services.loyalty.operations.points import settle
 from services.loyalty.store.accounts import LockedMember
@@ -68,17 +67,7 @@ class OrderCompletions:
             raise NeedsOwnTransaction
         if order.completed_at is not None:
             return repeated_completion(command, order=order, known=order.completed_at)
-        found = state.members.get(order.member_id)
-        if found is None or found.state != "active":
-            raise NeedsOwnTransaction
-        member = settle(occasion, found)
-        before = OrderBooks(
-            account=member.account,
-            standing=member.standing,
-            programme=member.programme,
-            order=order,
-            refunds=record.counted,
-        )
+        member, before = books_of(occasion, record=record, order=order, members=state.members)
         books = complete(before, completed_at=command.completed_at)
         note_completed(occasion, order=books.order)
         state.members[member.id] = settle(occasion, member.with_account(books.account))

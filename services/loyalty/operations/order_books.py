@@ -5,7 +5,7 @@ paid the order are read under that one. Saving is two statements, and what was d
 the log in the order in which it happened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.loyalty.domain.clawbacks import SpentPoints
 from services.loyalty.domain.facts import AlreadyRecordedDifferently
@@ -24,6 +24,7 @@ from services.loyalty.store.orders import OrderRecord
 from services.loyalty.store.refunds import find_spent_points
 from services.loyalty.store.tables import TierChange
 from services.loyalty.store.tiers import add_tier_change
+from shared.batches import NeedsOwnTransaction
 from shared.contracts.loyalty import (
     OrderCancelled,
     OrderCompleted,
@@ -47,6 +48,31 @@ async def load_books(
         spent=await spent_on(transaction, order=order),
         refunds=record.counted,
         member_is_erased=member.state == "erased",
+    )
+    return member, books
+
+
+def books_of(
+    occasion: Occasion,
+    *,
+    record: OrderRecord,
+    order: Order,
+    members: Mapping[str, LockedMember],
+) -> tuple[LockedMember, OrderBooks]:
+    """The same from what a batch has read, without points that paid a part of the order.
+
+    Raises NeedsOwnTransaction when its member was merged or erased.
+    """
+    found = members.get(order.member_id)
+    if found is None or found.state != "active":
+        raise NeedsOwnTransaction
+    member = settle(occasion, found)
+    books = OrderBooks(
+        account=member.account,
+        standing=member.standing,
+        programme=member.programme,
+        order=order,
+        refunds=record.counted,
     )
     return member, books
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.loyalty.domain.facts import AlreadyRecordedDifferently
-from services.loyalty.domain.order_books import OrderBooks
 from services.loyalty.domain.order_decisions import WentBack, decide_refund
 from services.loyalty.domain.orders import Order
 from services.loyalty.domain.refunds import Refund, RefundFacts
-from services.loyalty.operations.order_books import note_step
-from services.loyalty.operations.points import settle, stamp_of
+from services.loyalty.operations.order_books import books_of, note_step
+from services.loyalty.operations.points import stamp_of
 from services.loyalty.operations.refunds import RecordedRefund, new_refund, repeated_refund
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.orders import OrderRecord
@@ -108,17 +107,7 @@ class RefundRecordings:
         order = record.order
         if order is None or order.reservation_id is not None:
             raise NeedsOwnTransaction
-        found = state.members.get(order.member_id)
-        if found is None or found.state != "active":
-            raise NeedsOwnTransaction
-        member = settle(occasion, found)
-        books = OrderBooks(
-            account=member.account,
-            standing=member.standing,
-            programme=member.programme,
-            order=order,
-            refunds=record.counted,
-        )
+        member, books = books_of(occasion, record=record, order=order, members=state.members)
         refund = new_refund(command, at=occasion.now)
         step = decide_refund(books, refund=refund, stamp=stamp_of(occasion))
         goes = step.after.order.is_gone and not order.is_gone

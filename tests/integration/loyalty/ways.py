@@ -33,7 +33,6 @@ Way = Literal["quick", "careful", "alone", "ordinary"]
 Facts = RefundFacts | CompletionFacts
 Operation = BatchOperation[Any, Any, Any]
 ACTOR: Final = "api_key:managerk"
-_NEVER: Final = ["neverquick"]
 AT: Final = datetime(2026, 11, 24, 4, tzinfo=UTC)
 
 #: Ids that are drawn.
@@ -138,8 +137,8 @@ async def run_batch(
 
 def went(way: str) -> float:
     """How many requests have gone a way in this process."""
-    names = [kind.__name__.lower() for kind in (RefundRecordings, OrderCompletions)]
-    labels = [{"operation": one, "way": way} for one in (names if way == "quick" else _NEVER)]
+    kinds = (RefundRecordings, OrderCompletions) if way == "quick" else (NeverQuick,)
+    labels = [{"operation": kind.__name__.lower(), "way": way} for kind in kinds]
     found = [REGISTRY.get_sample_value("huitou_batched_requests_total", one) for one in labels]
     return sum(one or 0.0 for one in found)
 
