@@ -17,11 +17,12 @@ PROGRAMME_IN_FORCE: Final = """
     )
 """
 
-#: From when on growth counts, in SQL: what domain.programme.growth_window_start says in Python.
-GROWTH_WINDOW_START: Final = """
-    (date_trunc('day', cast(:now as timestamptz) at time zone 'Asia/Shanghai')
-      - make_interval(months => (programme.rules::jsonb -> 'growth' ->> 'window_months')::int)
-    ) at time zone 'Asia/Shanghai'
+#: From when on growth counts by a version's `rules`, in SQL: what
+#: domain.programme.growth_window_start says in Python, and the beginning of time for all of it.
+GROWTH_COUNTS_SINCE: Final = """
+    coalesce((date_trunc('day', cast(:now as timestamptz) at time zone 'Asia/Shanghai')
+      - make_interval(months => (rules -> 'growth' ->> 'window_months')::int)
+    ) at time zone 'Asia/Shanghai', '-infinity')
 """
 
 #: Until when activity at `:now` makes a lot of `activity_months` good, in SQL; null under another

@@ -12,34 +12,43 @@ from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.programme import Programme, read_programme
 from services.loyalty.domain.tiers import Standing
 from services.loyalty.store.points import settled
-from services.loyalty.store.programme import GROWTH_WINDOW_START, PROGRAMME_IN_FORCE
+from services.loyalty.store.programme import GROWTH_COUNTS_SINCE
 from shared.lanes import Connection
 
 # A lot that is due counts as available: the next write or the job will make it so. The schedule
 # is settled in Python, where due points repay debt before they are anybody's to lose.
+# The rules are read and taken apart once, not for each member or each of their rows; lots that
+# hold points are found by the indexes of such lots, however many are used up.
 _WALLET: Final = f"""
+    with programme as materialized (
+      select version, rules::text as rules, {GROWTH_COUNTS_SINCE} as growth_counts_since
+      from programme_versions where published_at <= :now order by version desc limit 1
+    )
     select accounts.*, programme.version as programme_version, programme.rules,
       (select coalesce(sum(growth), 0)::bigint from growth_entries
        where growth_entries.member_id = accounts.member_id
-         and ({GROWTH_WINDOW_START} is null or occurred_at >= {GROWTH_WINDOW_START})
+         and occurred_at >= programme.growth_counts_since
       ) as growth_now,
       (select coalesce(sum(remaining), 0)::bigint from point_lots as lots
        where lots.member_id = accounts.member_id and lots.state = 'pending'
          and lots.available_at <= :now) as due,
       (select coalesce(json_agg(json_build_array(points, expires_at) order by expires_at), '[]')
        from (
-         select sum(remaining)::bigint as points, expires_at from point_lots as lots
-         where lots.member_id = accounts.member_id and lots.remaining > 0
-           and lots.expires_at is not null
-           and (lots.state = 'available'
-                or (lots.state = 'pending' and lots.available_at <= :now))
-         group by expires_at
+         select sum(remaining)::bigint as points, expires_at from (
+           select remaining, expires_at from point_lots as lots
+           where lots.member_id = accounts.member_id and lots.state = 'available'
+             and lots.remaining > 0
+           union all
+           select remaining, expires_at from point_lots as lots
+           where lots.member_id = accounts.member_id and lots.state = 'pending'
+             and lots.available_at <= :now
+         ) as lots
+         where expires_at is not null group by expires_at
        ) as schedule)::text as expiring,
       (select count(*) from vouchers
        where vouchers.member_id = accounts.member_id and vouchers.state = 'issued'
          and vouchers.valid_from <= :now and :now < vouchers.expires_at) as usable_vouchers
-    from accounts join members on members.id = accounts.member_id
-    cross join {PROGRAMME_IN_FORCE} as programme
+    from accounts join members on members.id = accounts.member_id cross join programme
     where accounts.member_id = any($1::text[]) and members.state <> 'erased'
     """.replace(":now", "$2::timestamptz")  # noqa: S608 - constants
 

@@ -84,6 +84,12 @@ class PointLot(Table, table=True):
             postgresql_where=text("state = 'available' and remaining > 0"),
         ),
         Index(
+            "point_lots_due",
+            "member_id",
+            "available_at",
+            postgresql_where=text("state = 'pending' and available_at is not null"),
+        ),
+        Index(
             "point_lots_maturing",
             "available_at",
             postgresql_where=text("state = 'pending' and available_at is not null"),
