@@ -143,6 +143,21 @@ async def test_the_wallet_counts_growth_from_the_moment_that_orders_do(
     assert (await wallet_of(loyalty, member_id))["tier"]["growth"] == 7
 
 
+async def test_without_a_window_all_growth_counts_for_ever(loyalty: ServiceUnderTest) -> None:
+    async with loyalty.database.begin(actor="test") as transaction:
+        connection = await transaction.session.connection()
+        await connection.exec_driver_sql(
+            "insert into programme_versions (version, rules, published_by, published_at)"
+            " select version + 1, jsonb_set(rules, '{growth,window_months}', 'null'), 'test',"
+            " '2026-01-01T00:00:00Z' from programme_versions"
+        )
+    member_id = await enrol(loyalty)
+    await place(loyalty, member_id, paid_fen=100_000, paid_at="2016-02-29T12:00:00+08:00")
+    assert (await wallet_of(loyalty, member_id))["tier"]["growth"] == 1000
+    loyalty.clock.advance(timedelta(days=4_000))
+    assert (await wallet_of(loyalty, member_id))["tier"]["growth"] == 1000
+
+
 async def test_each_day_growth_is_counted_anew_before_an_order_is_decided(
     loyalty: ServiceUnderTest,
 ) -> None:
