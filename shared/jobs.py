@@ -1,7 +1,7 @@
 """The clock's door: work that falls due, run by whichever replica comes by."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.db import Database, Transaction, is_transient
 from shared.gate import Gate
-from shared.telemetry import JOB_RUNS
+from shared.telemetry import JOB_LEFT_OUT, JOB_RUNS
 
 _log = structlog.get_logger()
 
@@ -38,6 +38,50 @@ async def run_due(job: Job, *, database: Database, go_on: Callable[[], bool] = l
         if not go_on():
             break
     return done
+
+
+async def apart(
+    transaction: Transaction,
+    ids: Sequence[str],
+    work: Callable[[Sequence[str]], Awaitable[int]],
+) -> int:
+    """Do a step's work for all of these at once, or for each by itself where that fails.
+
+    So nobody whose rows are not as they should be holds up the others: they are left out, in the
+    log and in a figure. Says how much was done. Raises what may pass by itself.
+    """
+    if not ids:
+        return 0
+    try:
+        return await _undoing(transaction, ids, work)
+    except Exception as error:
+        if is_transient(error):
+            raise
+    done = 0
+    for one in sorted(ids):
+        try:
+            done += await _undoing(transaction, [one], work)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            JOB_LEFT_OUT.labels(transaction.actor).inc()
+            _log.exception("job left somebody out", actor=transaction.actor, id=one)
+    return done
+
+
+async def _undoing(
+    transaction: Transaction,
+    ids: Sequence[str],
+    work: Callable[[Sequence[str]], Awaitable[int]],
+) -> int:
+    """The work, of which nothing remains when it fails, in the database or among the events."""
+    noted = len(transaction.events)
+    try:
+        async with transaction.session.begin_nested():
+            return await work(ids)
+    except BaseException:
+        del transaction.events[noted:]
+        raise
 
 
 async def run_job(job: Job, *, database: Database, service: str, gate: Gate | None = None) -> None:

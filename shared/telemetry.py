@@ -47,6 +47,9 @@ BATCHED: Final = Counter(
     "huitou_batched_requests_total", "Hot requests by the way they went", ["operation", "way"]
 )
 JOB_RUNS: Final = Counter("huitou_job_runs_total", "Runs of a job", ["service", "job", "outcome"])
+JOB_LEFT_OUT: Final = Counter(
+    "huitou_job_left_out_total", "Members whose part of a job failed by itself", ["actor"]
+)
 
 _tracer = trace.get_tracer("huitou")
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")

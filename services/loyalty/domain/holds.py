@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+from services.loyalty.domain.expiries import day_end
 from services.loyalty.domain.ledger import Account, LedgerBroken, Posting, Stamp, post
 from services.loyalty.domain.lots import Cause, Lot, usage_order
 from services.loyalty.domain.points import repay, use_points
@@ -102,8 +103,10 @@ def last_used(used: Sequence[tuple[Lot, int]], *, points: int) -> list[tuple[Lot
 
 
 def _lasting(lot: Lot, *, stamp: Stamp, grace: timedelta) -> Lot:
-    """The lot, good for `grace` at least; without grace its expiry stays, even if it is past."""
-    earliest = stamp.at + grace
+    """The lot, good for `grace` at least, to the end of that business day; without grace its
+    expiry stays, even if it is past.
+    """
+    earliest = day_end(stamp.at + grace)
     if not grace or lot.expires_at is None or lot.expires_at >= earliest:
         return lot
     return replace(lot, expires_at=earliest)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, Literal, TypeVar
 
+from services.loyalty.domain.expiries import day_end
 from services.loyalty.domain.members import GivenIdentity
 
 ImportKind = Literal["orders", "points"]
@@ -67,5 +68,7 @@ def refused(line: MemberLine, code: str, *, pointer: str | None = None) -> LineR
 
 
 def lasting(expires_at: datetime | None, *, now: datetime) -> datetime | None:
-    """When points of an imported past lapse: as they would, but not before LEAST_LEFT is over."""
-    return None if expires_at is None else max(expires_at, now + LEAST_LEFT)
+    """When points of an imported past lapse: as they would, but not before LEAST_LEFT is over and
+    the business day with it.
+    """
+    return None if expires_at is None else max(expires_at, day_end(now + LEAST_LEFT))

@@ -67,9 +67,12 @@ def earn_pending(
 def schedule(
     account: Account, *, cause: Cause, available_at: datetime, expires_at: datetime | None
 ) -> Account:
-    """Say when the pending lot of a cause becomes available and when it will lapse."""
+    """Say when the pending lot of a cause becomes available and when it will lapse.
+
+    Said once: from then on only an extension moves its end.
+    """
     lot = lot_of(account, cause)
-    if lot is None or lot.state != "pending":
+    if lot is None or lot.state != "pending" or lot.available_at is not None:
         return account
     return account.with_lots([replace(lot, available_at=available_at, expires_at=expires_at)])
 

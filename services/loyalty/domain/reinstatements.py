@@ -28,15 +28,15 @@ def reinstate(
 ) -> Account:
     """Give `points` of the `lapsed` ones back to their lot, good until `until`; then repay debt.
 
-    `lot` is the lot as it is stored, `lapsed` what lapsed of it less what was given back before. If
-    it has other points by now, none of them gets a shorter life. Raises MoreThanLapsed.
+    `lot` is the lot as it is stored, `lapsed` what lapsed of it less what was given back before.
+    Its end never moves earlier, whatever was given back and spent since. Raises MoreThanLapsed.
     """
     if not 0 < points <= lapsed:
         raise MoreThanLapsed(lapsed=lapsed, asked=points)
     account = replace(account, lots={lot.id: lot, **account.lots})
     lot = account.lots[lot.id]
-    keeps = lot.expires_at if lot.is_open else until
-    given = replace(lot.given(points), expires_at=None if keeps is None else max(keeps, until))
+    ends = None if lot.expires_at is None else max(lot.expires_at, until)
+    given = replace(lot.given(points), expires_at=ends)
     posting = Posting(
         kind="reinstated",
         debit="expired",

@@ -15,6 +15,7 @@ from services.loyalty.store.expiry_notices import close_notices, notices_of
 from services.loyalty.store.tables import ExpiryExtension
 from shared.contracts.loyalty import PointsExpired, PointsExpiryExtended
 from shared.db import Transaction
+from shared.jobs import apart
 from shared.kernel.ids import new_id
 
 _MEMBERS_PER_STEP: Final = 200
@@ -62,16 +63,19 @@ async def end_lots(
 async def expire_due_lots(transaction: Transaction) -> int:
     """End the lots of some members that nobody else is at, and close stale notices; how many."""
     session, now = transaction.session, transaction.now
-    ids = await members_with_lots_past_their_day(session, now=now, limit=_MEMBERS_PER_STEP)
-    changed: list[LockedMember] = []
-    if ids:
+    past = await members_with_lots_past_their_day(session, now=now, limit=_MEMBERS_PER_STEP)
+
+    async def end(ids: Sequence[str]) -> int:
         locked = await lock_members(session, member_ids=ids, now=now, lots="open", skip_locked=True)
         settled = [settle(transaction, member) for member in locked.values()]
         ended = await end_lots(transaction, settled)
         changed = [one.member for one in ended if one.member.account.touched]
-    if changed:
-        await save_members(session, changed)
-    return len(changed) + await close_notices(session, now=now, limit=_NOTICES_PER_STEP)
+        if changed:
+            await save_members(session, changed)
+        return len(changed)
+
+    done = await apart(transaction, past, end)
+    return done + await close_notices(session, now=now, limit=_NOTICES_PER_STEP)
 
 
 async def record_ended(

@@ -10,6 +10,7 @@ from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.lots import Allocation, Cause
 from services.loyalty.domain.points import taken_by
 from services.loyalty.domain.redemptions import AlreadyHeld, is_to_release, points_to_capture
+from services.loyalty.operations.activity import note_activity
 from services.loyalty.operations.points import lock_settled, settle, stamp_of
 from services.loyalty.operations.returns import lock_redemption, return_points, standing_of
 from services.loyalty.store import redemptions as store
@@ -18,6 +19,7 @@ from services.loyalty.store.books import save_members
 from services.loyalty.store.tables import Redemption
 from shared.contracts.loyalty import PointsRedeemed
 from shared.db import Transaction
+from shared.jobs import apart
 from shared.kernel.ids import new_id
 
 _HOLDS_PER_STEP: Final = 100
@@ -89,10 +91,9 @@ async def capture_hold(
     captured = points_to_capture(standing_of(redemption), asked=points, now=transaction.now)
     if captured == 0:
         return redemption
-    member = _capture(
-        transaction, member=settle(transaction, member.active()), redemption=redemption,
-        points=captured,
-    )  # fmt: skip
+    # Held points were spent now: that is activity, as it is for points spent at once.
+    member = await note_activity(transaction, settle(transaction, member.active()))
+    member = _capture(transaction, member=member, redemption=redemption, points=captured)
     if captured < redemption.points:
         member = await return_points(
             transaction,
@@ -135,20 +136,22 @@ async def release_stale_holds(transaction: Transaction) -> int:
     """
     session, now = transaction.session, transaction.now
     due = await store.members_with_stale_holds(session, now=now, limit=_HOLDS_PER_STEP)
-    if not due:
-        return 0
-    locked = await lock_members(session, member_ids=due, now=now, lots="due", skip_locked=True)
-    holds = await store.stale_holds(
-        session, member_ids=list(locked), now=now, limit=_HOLDS_PER_STEP
-    )
-    of_holds = {hold.member_id for hold in holds}
-    members = await _release_stale(
-        transaction,
-        members={id_: settle(transaction, one) for id_, one in locked.items() if id_ in of_holds},
-        holds=holds,
-    )
-    await save_members(session, list(members.values()))
-    return len(holds)
+
+    async def release(ids: Sequence[str]) -> int:
+        locked = await lock_members(session, member_ids=ids, now=now, lots="due", skip_locked=True)
+        holds = await store.stale_holds(
+            session, member_ids=list(locked), now=now, limit=_HOLDS_PER_STEP
+        )
+        owners = {hold.member_id: locked[hold.member_id] for hold in holds}
+        members = await _release_stale(
+            transaction,
+            members={id_: settle(transaction, one) for id_, one in owners.items()},
+            holds=holds,
+        )
+        await save_members(session, list(members.values()))
+        return len(holds)
+
+    return await apart(transaction, due, release)
 
 
 async def _release_stale(

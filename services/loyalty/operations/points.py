@@ -2,6 +2,7 @@
 is told to the log.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from services.loyalty.domain.ledger import Stamp
@@ -11,6 +12,7 @@ from services.loyalty.store.books import save_members
 from services.loyalty.store.points import members_with_due_lots
 from shared.contracts.loyalty import PointsReleased
 from shared.db import Occasion, Transaction
+from shared.jobs import apart
 
 _MEMBERS_PER_STEP: Final = 200
 
@@ -57,11 +59,13 @@ async def release_due_lots(transaction: Transaction) -> int:
     """Release what has become due, for some members that nobody else is at; says how many."""
     session, now = transaction.session, transaction.now
     due = await members_with_due_lots(session, now=now, limit=_MEMBERS_PER_STEP)
-    if not due:
-        return 0
-    locked = await lock_members(session, member_ids=due, now=now, lots="due", skip_locked=True)
-    settled = [settle(transaction, member) for member in locked.values()]
-    changed = [member for member in settled if member.account.entries]
-    if changed:
-        await save_members(session, changed)
-    return len(changed)
+
+    async def release(ids: Sequence[str]) -> int:
+        locked = await lock_members(session, member_ids=ids, now=now, lots="due", skip_locked=True)
+        settled = [settle(transaction, member) for member in locked.values()]
+        changed = [member for member in settled if member.account.entries]
+        if changed:
+            await save_members(session, changed)
+        return len(changed)
+
+    return await apart(transaction, due, release)

@@ -18,6 +18,7 @@ from tests.integration.loyalty.lots_world import (
     shanghai,
     with_points,
 )
+from tests.integration.loyalty.moves import capture, held, release
 from tests.integration.loyalty.people import complete, enrol, place, points_of, redeem
 from tests.support.service import ServiceUnderTest, Starter
 
@@ -51,6 +52,19 @@ async def test_a_redemption_moves_what_is_left_to_the_end_of_the_month_three_mon
     await redeem(loyalty, member_id, points=10)
     assert await schedule_of(loyalty, member_id) == [(80, "2027-04-30T16:00:00Z")]
     assert await audit(loyalty) == 4
+
+
+async def test_held_points_are_activity_once_they_are_captured(loyalty: ServiceUnderTest) -> None:
+    member_id = await with_points(loyalty, points=100)
+    loyalty.clock.at = shanghai(2027, 1, 10)
+    released, captured = [
+        await held(loyalty, member_id, 10, reference=reference) for reference in ("G-1", "G-2")
+    ]
+    await release(loyalty, released)
+    assert await schedule_of(loyalty, member_id) == [(90, "2027-02-28T16:00:00Z")]
+    assert (await capture(loyalty, captured, 4)).status_code == 200
+    assert await schedule_of(loyalty, member_id) == [(96, "2027-04-30T16:00:00Z")]
+    await audit(loyalty)
 
 
 async def test_a_paid_order_counts_from_when_it_was_paid_and_never_shortens(

@@ -1,13 +1,14 @@
 """Work that falls due is done once, by whichever replica comes by."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from shared.db import Transaction
-from shared.jobs import Job, run_due, run_job
+from shared.jobs import Job, apart, run_due, run_job
 from shared.sql import execute
 from tests.integration.shared.small_service import Bumped, Small, SmallStarter
 from tests.support.waiting import until
@@ -102,3 +103,45 @@ async def test_the_application_runs_its_jobs_by_itself(start_small: SmallStarter
 def failed_runs() -> float:
     labels = {"service": "referral", "job": "bumping", "outcome": "failed"}
     return REGISTRY.get_sample_value("huitou_job_runs_total", labels) or 0.0
+
+
+async def test_who_cannot_be_served_is_left_out_alone_and_leaves_nothing_behind(
+    small: Small,
+) -> None:
+    tries: list[list[str]] = []
+
+    async def bump(transaction: Transaction, names: Sequence[str]) -> int:
+        tries.append(list(names))
+        for name in names:
+            raised = "update counters set total = total + 1 where name = :name"
+            await execute(transaction.session, text(raised), {"name": name})
+            transaction.record(Bumped(name=name, amount=1), subject=name)
+            if name == "c2":
+                await execute(transaction.session, text("select 1 / 0"), {})
+        return len(names)
+
+    async def three(transaction: Transaction) -> int:
+        names = ["c3", "c2", "c1"]
+        return await apart(transaction, names, lambda some: bump(transaction, some))
+
+    assert await small.database.run(three, actor="job:three") == 2
+    assert tries == [["c3", "c2", "c1"], ["c1"], ["c2"], ["c3"]]
+    bumped = await small.rows("select name from counters where total = 1 order by name")
+    assert [row.name for row in bumped] == ["c1", "c3"]
+    told = await small.rows("select subject from outbox order by id")
+    assert [row.subject for row in told] == ["c1", "c3"]
+    left_out = {"actor": "job:three"}
+    assert REGISTRY.get_sample_value("huitou_job_left_out_total", left_out) == 1
+    assert await small.database.run(lambda tx: apart(tx, [], bump_nobody), actor="job:three") == 0
+
+
+async def bump_nobody(_: Sequence[str]) -> int:
+    raise AssertionError("nothing is due")
+
+
+async def test_what_may_pass_by_itself_postpones_the_step_as_a_whole(small: Small) -> None:
+    async def away(_: Sequence[str]) -> int:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await small.database.run(lambda tx: apart(tx, ["c1"], away), actor="job:three")

@@ -149,7 +149,7 @@ class Books(Rules):
         back, until = points or lot.lapsed, later(day_end(self.now))
         if not 0 < back <= lot.lapsed:
             raise No("more_than_lapsed")
-        lot.ends = max(lot.ends, until) if lot.left and lot.ends else until
+        lot.ends = max(lot.ends, until) if lot.ends else until
         lot.lapsed -= back
         member.repay(member.move(back, [(name, back)], 1))
 

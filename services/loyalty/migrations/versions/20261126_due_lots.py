@@ -1,4 +1,4 @@
-"""lots that are due by their member, so that nobody reads past those of others"""
+"""lots that are due by their member; a lot may be extended from the same day again"""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,14 @@ def upgrade() -> None:
     op.create_index(
         "point_lots_due", "point_lots", ["member_id", "available_at"], postgresql_where=_DUE
     )
+    # Points may lapse, be given back and be extended once more; merges may do as much.
+    op.drop_constraint("expiry_extended_once", "expiry_extensions", type_="unique")
 
 
 def downgrade() -> None:
+    op.create_unique_constraint(
+        "expiry_extended_once",
+        "expiry_extensions",
+        ["member_id", "lot_id", "previous_expires_at"],
+    )
     op.drop_index("point_lots_due", table_name="point_lots", postgresql_where=_DUE)

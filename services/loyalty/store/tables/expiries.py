@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, PrimaryKeyConstraint, text
 
 from services.loyalty.store.tables.base import Table, amount, moment, words
 
@@ -78,7 +78,6 @@ class ExpiryExtension(Table, table=True):
 
     __tablename__ = "expiry_extensions"
     __table_args__ = (
-        UniqueConstraint("member_id", "lot_id", "previous_expires_at", name="expiry_extended_once"),
         CheckConstraint("expires_at > previous_expires_at", name="expiry_extension_is_later"),
         CheckConstraint(
             "reason in ('never_announced', 'not_delivered', 'delivered_too_late',"
