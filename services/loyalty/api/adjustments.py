@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from services.loyalty.domain.adjustments import AdjustmentState, Decision
 from services.loyalty.operations.adjustments import adjust_points, decide_adjustment
+from services.loyalty.operations.replies import noting
 from services.loyalty.store import adjustments as store
 from services.loyalty.store.tables import Adjustment
 from shared.http.fields import (
@@ -57,7 +58,7 @@ class AdjustmentReply(ReplyModel):
     member_id: str
     points: int
     reason: str
-    state: Annotated[str, Field(description="`applied`, `awaiting_approval` or `rejected`")]
+    state: AdjustmentState
     requested_by: str
     created_at: datetime
     decided_by: Annotated[str | None, Field(description="Null if one person was enough")]
@@ -81,7 +82,12 @@ async def adjust_points_route(
 ) -> Response:
     """Give or take points. Above the programme's limit nothing moves until another approves."""
     return await write.run(
-        lambda tx: adjust_points(tx, member_id=member_id, points=body.points, reason=body.reason),
+        lambda tx: noting(
+            tx,
+            adjust_points(tx, member_id=member_id, points=body.points, reason=body.reason),
+            kept_under=write.kept_under,
+            about=lambda adjustment: [adjustment.member_id],
+        ),
         reply=_asked,
     )
 
@@ -138,8 +144,13 @@ async def decide_adjustment_route(
 ) -> Response:
     """Approve or reject an adjustment that somebody else asked for. Counts once."""
     return await write.run(
-        lambda tx: decide_adjustment(
-            tx, adjustment_id=adjustment_id, decision=body.decision, reason=body.reason
+        lambda tx: noting(
+            tx,
+            decide_adjustment(
+                tx, adjustment_id=adjustment_id, decision=body.decision, reason=body.reason
+            ),
+            kept_under=write.kept_under,
+            about=lambda adjustment: [adjustment.member_id],
         ),
         reply=lambda adjustment: Reply(body=_reply(adjustment)),
     )

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from services.loyalty.api.shapes import LotPart
 from services.loyalty.domain.expiry_notices import NoticeState
 from services.loyalty.operations.expiry_notices import Delivery, confirm_delivery, report_failure
+from services.loyalty.operations.replies import noting
 from services.loyalty.store.expiry_notices import NoticeView, list_notices
 from services.loyalty.store.tables import ExpiryNotice, ExpiryNoticeFailure
 from shared.http.fields import (
@@ -135,7 +136,12 @@ async def confirm_notice_delivery(
     """Confirm that a notice reached the member; it counts once. The same again: the same reply."""
     delivery = Delivery(channel=body.channel, delivered_at=body.delivered_at, receipt=body.receipt)
     return await write.run(
-        lambda tx: confirm_delivery(tx, notice_id=notice_id, delivery=delivery),
+        lambda tx: noting(
+            tx,
+            confirm_delivery(tx, notice_id=notice_id, delivery=delivery),
+            kept_under=write.kept_under,
+            about=lambda notice: [notice.member_id],
+        ),
         reply=lambda notice: Reply(body=_delivery(notice)),
     )
 
@@ -151,8 +157,11 @@ async def report_notice_failure(
 ) -> Response:
     """Report that a channel could not deliver a notice; once per channel."""
     return await write.run(
-        lambda tx: report_failure(
-            tx, notice_id=notice_id, channel=body.channel, reason=body.reason
+        lambda tx: noting(
+            tx,
+            report_failure(tx, notice_id=notice_id, channel=body.channel, reason=body.reason),
+            kept_under=write.kept_under,
+            about=lambda failure: [failure.member_id],
         ),
         reply=lambda failure: Reply(body=_failure(failure)),
     )

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from services.loyalty.api.expiry_extensions import ExtensionReply, extension_reply
 from services.loyalty.api.shapes import BalancesReply, balances_reply
 from services.loyalty.operations.lots import Reinstated, extend_lots, reinstate_points
+from services.loyalty.operations.replies import noting
 from shared.http.fields import LongLine, LotId, MemberId, Moment, Points, ReplyModel, RequestModel
 from shared.http.writes import KeyedWrite, Reply
 
@@ -100,12 +101,17 @@ async def extend_lots_route(
 ) -> Response:
     """Move the expiry of lots later; never earlier. All of them or none. No balance changes."""
     return await write.run(
-        lambda tx: extend_lots(
+        lambda tx: noting(
             tx,
-            member_id=member_id,
-            lot_ids=None if body.lot_ids is None else sorted(set(body.lot_ids)),
-            expires_at=body.expires_at,
-            reason=body.reason,
+            extend_lots(
+                tx,
+                member_id=member_id,
+                lot_ids=None if body.lot_ids is None else sorted(set(body.lot_ids)),
+                expires_at=body.expires_at,
+                reason=body.reason,
+            ),
+            kept_under=write.kept_under,
+            about=lambda _: [member_id],
         ),
         reply=lambda kept: Reply(
             body=ExtensionsReply(

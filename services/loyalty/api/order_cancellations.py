@@ -10,13 +10,14 @@ from services.loyalty.api.orders import OrderIdPath
 from services.loyalty.api.refunds import RefundPoints
 from services.loyalty.domain.order_cancellations import CancellationFacts
 from services.loyalty.operations.order_cancellations import RecordedCancellation, cancel_order
+from services.loyalty.operations.replies import noting
 from shared.http.fields import LongLine, Moment, ReplyModel, RequestModel
 from shared.http.writes import KeyedWrite, Reply
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
 
-class CancellationRequest(RequestModel):
+class OrderCancellationRequest(RequestModel):
     """An order was called off."""
 
     model_config = ConfigDict(
@@ -26,7 +27,9 @@ class CancellationRequest(RequestModel):
     )
 
     cancelled_at: Moment
-    reason: LongLine | None = None
+    reason: Annotated[
+        LongLine | None, Field(description="No personal data; it goes when the member is erased")
+    ] = None
 
 
 class CancellationReply(ReplyModel):
@@ -59,7 +62,7 @@ class CancellationReply(ReplyModel):
     },
 )
 async def cancel_order_route(
-    order_id: OrderIdPath, body: CancellationRequest, write: KeyedWrite
+    order_id: OrderIdPath, body: OrderCancellationRequest, write: KeyedWrite
 ) -> Response:
     """Cancel an order: all that is kept of it goes back, as by a refund. It may come before it.
 
@@ -67,7 +70,17 @@ async def cancel_order_route(
     is reported later is taken and counts for nothing more.
     """
     facts = CancellationFacts(order_id=order_id, reason=body.reason, cancelled_at=body.cancelled_at)
-    return await write.run(lambda tx: cancel_order(tx, facts=facts), reply=_reply)
+    return await write.run(
+        lambda tx: noting(
+            tx, cancel_order(tx, facts=facts), kept_under=write.kept_under, about=_about
+        ),
+        reply=_reply,
+    )
+
+
+def _about(recorded: RecordedCancellation) -> list[str]:
+    one = recorded.cancellation
+    return [one.member_id or one.facts.order_id] if one.facts.reason else []
 
 
 def _reply(recorded: RecordedCancellation) -> Reply:

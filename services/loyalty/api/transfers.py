@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
+from services.loyalty.operations.replies import noting
 from services.loyalty.operations.transfers import Transferred, transfer_points
 from services.loyalty.store.tables import Transfer
 from services.loyalty.store.transfers import find_transfer
@@ -73,12 +74,17 @@ async def transfer_points_route(
 ) -> Response:
     """Give points to another member; they keep the day on which they lapse."""
     return await write.run(
-        lambda tx: transfer_points(
+        lambda tx: noting(
             tx,
-            member_id=member_id,
-            to_member_id=body.to_member_id,
-            points=body.points,
-            reason=body.reason,
+            transfer_points(
+                tx,
+                member_id=member_id,
+                to_member_id=body.to_member_id,
+                points=body.points,
+                reason=body.reason,
+            ),
+            kept_under=write.kept_under,
+            about=lambda _: [member_id, body.to_member_id] if body.reason else [],
         ),
         reply=_new,
     )

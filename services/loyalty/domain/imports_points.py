@@ -22,7 +22,8 @@ from services.loyalty.domain.programme import Programme, expires_at
 #: `balance` is an opening balance; the others are movements of the past.
 MovementKind = Literal["balance", "earned", "redeemed", "expired", "adjusted"]
 
-_CAUSE: Final = "import"
+#: What entries and lots of an import name as the kind of their cause; its id is the reference.
+IMPORT: Final = "import"
 #: The entry that each kind makes, and the programme's account on its other side.
 _BOOKED: Final[dict[MovementKind, tuple[EntryKind, ProgrammeAccount]]] = {
     "balance": ("imported", "issued"),
@@ -124,7 +125,7 @@ def _credited(
     state: Literal["pending", "available"] = "pending" if begins > stamp.at else "available"
     lot = Lot(
         id=lot_id,
-        cause=Cause(kind=_CAUSE, id=line.reference),
+        cause=Cause(kind=IMPORT, id=line.reference),
         state=state,
         points=line.points,
         remaining=line.points,
@@ -186,7 +187,7 @@ def _posting(
         debit=debit,
         credit=credit,
         points=points,
-        cause=Cause(kind=_CAUSE, id=line.reference, reason=line.reason),
+        cause=Cause(kind=IMPORT, id=line.reference),
         programme_version=programme.version,
         occurred_at=line.occurred_at or stamp.at,
         lots=lots,

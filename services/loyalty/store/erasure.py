@@ -17,7 +17,9 @@ from services.loyalty.store.tables import Member, Reservation, Voucher
 from services.loyalty.store.vault import Vault
 from shared.sql import execute
 
-#: Table → what becomes of the rows of a member who is erased. All run with :member_ids.
+#: Table → what becomes of the rows of a member who is erased. All run with :member_ids. The last
+#: is about kept replies: one given again under its key must not tell what was erased, so it says
+#: that nobody is there.
 ERASED: Final[Mapping[str, str]] = {
     "identities": "delete from identities where member_id = any(:member_ids)",
     "orders": (
@@ -45,11 +47,13 @@ ERASED: Final[Mapping[str, str]] = {
         "update transfers set reason = null"
         " where member_id = any(:member_ids) or to_member_id = any(:member_ids)"
     ),
-    # What was written about a transfer stands with both members.
+    # What was written about a transfer stands with both members; the references of an import are
+    # each member's own.
     "entry_reasons": (
         "delete from entry_reasons as told using entry_reasons as own"
         " where own.member_id = any(:member_ids)"
         " and (told.cause_kind, told.cause_id) = (own.cause_kind, own.cause_id)"
+        " and (told.member_id = own.member_id or told.cause_kind <> 'import')"
     ),
     "expiry_notices": "update expiry_notices set receipt = null where member_id = any(:member_ids)",
     "expiry_notice_failures": (
@@ -62,7 +66,14 @@ ERASED: Final[Mapping[str, str]] = {
         "update imported_movements set reference = encode(sha256(convert_to("
         "member_id || ' ' || reference, 'UTF8')), 'hex') where member_id = any(:member_ids)"
     ),
-    "member_replies": "delete from member_replies where member_id = any(:member_ids)",
+    "member_replies": (
+        "with reply as (delete from member_replies where member_id = any(:member_ids) or member_id"
+        " in (select order_id from order_cancellations where member_id = any(:member_ids))"
+        " returning scope, key)"
+        " update idempotency_keys as kept set status = 404,"
+        " media_type = 'application/problem+json', body = :reply"
+        " from reply where kept.scope = reply.scope and kept.key = reply.key"
+    ),
 }
 #: Table → why its rows stay: they hold ids and amounts, and the id leads to nobody any more.
 KEPT: Final[Mapping[str, str]] = {
@@ -79,16 +90,6 @@ KEPT: Final[Mapping[str, str]] = {
     "rewards": "what referral asked for, by its own ids",
 }
 
-# A reply given again under its key must not tell what was erased: it says that nobody is there.
-_REPLIES: Final = text(
-    """
-    update idempotency_keys as kept
-    set status = 404, media_type = 'application/problem+json', body = :body
-    from member_replies as reply
-    where reply.member_id = any(:member_ids)
-      and kept.scope = reply.scope and kept.key = reply.key
-    """
-)
 _REMEMBER: Final = text(
     """
     insert into erased_identities (kind, app_id, value_hash, erased_on)
@@ -181,10 +182,10 @@ async def erase(
     now on to those who repeat a request whose reply showed the profile.
     """
     of_them = {"member_ids": list(member_ids)}
-    await execute(session, _REPLIES, {**of_them, "body": reply})
     await execute(session, _REMEMBER, {**of_them, "today": today.isoformat()})
+    facts = {**of_them, "now": now, "reply": reply}
     for statement in ERASED.values():
-        given = {**of_them, "now": now} if ":now" in statement else of_them
+        given = {name: fact for name, fact in facts.items() if f":{name}" in statement}
         await execute(session, text(statement), given)
     await execute(session, _EVENTS, {**of_them, "types": list(events)})
     await execute(session, _PERSON, {**of_them, "now": now})

@@ -188,5 +188,5 @@ SECTIONS: Final[Mapping[str, Section]] = {
 WITHHELD: Final[Mapping[str, str]] = {
     "ledger_checkpoint_heads": "hashes of the entries, which are shown with theirs",
     "member_merge_moves": "which rows a merge moved: each is in its own section",
-    "member_replies": "where copies of replies are kept that say what `profiles` says",
+    "member_replies": "where copies of replies are kept that say what other sections say",
 }

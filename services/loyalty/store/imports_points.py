@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.imports import OwnedLine
-from services.loyalty.domain.imports_points import PointsLine
+from services.loyalty.domain.imports_points import IMPORT, PointsLine
 from shared.sql import execute
 
 # A movement posted to a member who was merged since counts as the survivor's: the same file, sent
@@ -43,16 +43,22 @@ _KNOWN: Final = text(
       and known.recorded_at between family.since and family.until
     """
 )
+# What people wrote stands beside the entries, which are hashed and stay when a member is erased.
 _ADD: Final = text(
-    """
+    f"""
+    with given as (
+      select * from unnest(
+        cast(:member_ids as text[]), cast(:references as text[]), cast(:kinds as text[]),
+        cast(:hashes as bytea[]), cast(:reasons as text[])
+      ) as given(member_id, reference, kind, facts_hash, reason)
+    ), told as (
+      insert into entry_reasons (cause_kind, cause_id, member_id, reason)
+      select '{IMPORT}', reference, member_id, reason from given where reason is not null
+    )
     insert into imported_movements
       (member_id, reference, kind, facts_hash, import_id, recorded_at)
-    select member_id, reference, kind, facts_hash, :import_id, :now
-    from unnest(
-      cast(:member_ids as text[]), cast(:references as text[]), cast(:kinds as text[]),
-      cast(:hashes as bytea[])
-    ) as given(member_id, reference, kind, facts_hash)
-    """
+    select member_id, reference, kind, facts_hash, :import_id, :now from given
+    """  # noqa: S608 - a constant
 )
 
 
@@ -87,6 +93,7 @@ async def add_movements(
             "references": [one.line.reference for one in posted],
             "kinds": [one.line.kind for one in posted],
             "hashes": [one.line.facts_hash() for one in posted],
+            "reasons": [one.line.reason for one in posted],
             "import_id": import_id,
             "now": now,
         },

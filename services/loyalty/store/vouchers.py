@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, func, text
+from sqlalchemy import ColumnElement, exists, func, or_, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -176,16 +176,20 @@ async def save_voucher(session: AsyncSession, voucher: Voucher) -> None:
     await session.flush()
 
 
-async def has_other_order(session: AsyncSession, *, member_id: str, order_id: str) -> bool:
-    """Whether the member has an order, besides this one, of which something was kept."""
+async def has_other_order(session: AsyncSession, *, member_id: str, order_id: str | None) -> bool:
+    """Whether the member has an order, besides this one, of which something was kept.
+
+    Who was erased before is taken to have had one: nobody is a new customer twice.
+    """
+    kept = select(Order.order_id).where(
+        col(Order.member_id) == member_id,
+        col(Order.order_id).is_distinct_from(order_id),
+        col(Order.state).in_(("paid", "completed")),
+    )
     found = await session.exec(
-        select(Order.order_id)
-        .where(
-            col(Order.member_id) == member_id,
-            col(Order.order_id) != order_id,
-            col(Order.state).in_(("paid", "completed")),
+        select(Member.id).where(
+            col(Member.id) == member_id, or_(col(Member.previously_erased), kept.exists())
         )
-        .limit(1)
     )
     return found.first() is not None
 

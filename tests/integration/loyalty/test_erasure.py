@@ -27,7 +27,7 @@ from tests.integration.loyalty.people import (
     refund,
     spendable,
 )
-from tests.integration.loyalty.vouchers_world import hear, reversal_due, reward_due, template
+from tests.integration.loyalty.vouchers_world import events, hear, reversal_due, reward_due, template
 from tests.support.service import ServiceUnderTest, Starter
 
 PHONE = {"kind": "phone", "value": "13800138000"}
@@ -229,6 +229,29 @@ async def test_open_vouchers_are_voided_and_a_reward_is_taken_back_in_peace(
     assert [tuple(row) for row in states] == [("reversed", "voided"), ("refused", None)]
 
 
+async def test_a_voucher_used_on_an_order_that_goes_back_after_the_erasure_stays_used(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await enrol(loyalty)
+    issued = await loyalty.call(
+        "issue_vouchers", template_id=await template(loyalty), json={"member_ids": [member_id]}
+    )
+    voucher_id = issued.json()["vouchers"][0]["id"]
+    order = order_of(member_id, paid_fen=25_900)
+    use = {"order_id": order["order_id"], "order_fen": 30_900}
+    assert (await loyalty.call("redeem_voucher", voucher_id=voucher_id, json=use)).is_success
+    assert (await loyalty.call("record_order", json=order)).is_success
+    await erase(loyalty, member_id)
+
+    await refund(loyalty, order["order_id"], amount_fen=25_900)
+
+    assert await loyalty.scalar("select state from vouchers") == "redeemed"
+    assert await events(loyalty, "voucher.restored.v1") == []
+    again = {"order_id": "SO-NEXT", "order_fen": 30_900}
+    refused = await loyalty.call("redeem_voucher", voucher_id=voucher_id, json=again)
+    assert (refused.status_code, refused.json()["code"]) == (409, "voucher_already_redeemed")
+
+
 async def test_erasing_the_survivor_erases_those_merged_into_it(loyalty: ServiceUnderTest) -> None:
     target, source = await enrol(loyalty), await canary(loyalty)
     await merge(loyalty, target, source)
@@ -262,6 +285,22 @@ async def test_who_comes_back_is_a_new_member_marked_as_erased_before(
         (gone, False), (back, True), (fresh, False),
     ]  # fmt: skip
     assert (await export(loyalty, back))["profiles"][0]["previously_erased"]
+
+
+async def test_who_comes_back_is_no_new_customer(loyalty: ServiceUnderTest) -> None:
+    await erase(loyalty, await known_as(loyalty, PHONE))
+    back, fresh = await known_as(loyalty, PHONE), await enrol(loyalty)
+    template_id = await template(loyalty, kind="new_customer", threshold_fen=0)
+    issued = await loyalty.call(
+        "issue_vouchers", template_id=template_id, json={"member_ids": [back, fresh]}
+    )
+    told = {}
+    for number, one in enumerate(issued.json()["vouchers"]):
+        order = {"order_id": f"SO-{number}", "order_fen": 25_900}
+        reply = await loyalty.call("redeem_voucher", voucher_id=one["id"], json=order)
+        told[one["member_id"]] = (reply.status_code, reply.json()["code"])
+    assert told[back] == (409, "voucher_for_new_customers")
+    assert told[fresh][0] == 201
 
 
 async def test_what_is_remembered_of_an_identity_leads_to_nobody(loyalty: ServiceUnderTest) -> None:

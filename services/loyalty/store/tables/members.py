@@ -53,7 +53,7 @@ class Member(Table, table=True):
     #: Where a merged member lives on.
     merged_into: str | None = words(null=True, index=True)
     import_id: str | None = words(null=True)
-    #: Whether one of the identities was an erased member's: no newcomer then.
+    #: Whether one of the identities was an erased member's: no new customer then.
     previously_erased: bool = Field(
         default=False, sa_column_kwargs={"server_default": text("false")}
     )

@@ -100,7 +100,9 @@ class ErasedIdentity(Table, table=True):
 
 
 class KeptReply(Table, table=True):
-    """A kept reply that shows a member's profile, so that erasure finds it."""
+    """A kept reply that shows a member's profile or what was written about them, so that erasure
+    finds it. That of a cancellation which came before its order stands under the order's id.
+    """
 
     __tablename__ = "member_replies"
     __table_args__ = (PrimaryKeyConstraint("member_id", "scope", "key"),)
