@@ -1,7 +1,7 @@
 """The ledger's proof over HTTP: checkpoints, reconciliations, one member's chain."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field
@@ -75,7 +75,7 @@ class ReconciliationReply(ReplyModel):
     """A reconciliation, how far it has come, and what it found so far."""
 
     id: str
-    state: str
+    state: Literal["running", "done"]
     members: Annotated[int, Field(description="Members compared so far")]
     members_total: Annotated[int, Field(description="Members when it was begun")]
     entries: int

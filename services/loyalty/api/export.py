@@ -1,9 +1,10 @@
 """What is on record about one person, over HTTP: all of it, as one document."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
+from pydantic import Field
 
 from services.loyalty.domain.export import SCHEMA_VERSION
 from services.loyalty.store.export import export_member
@@ -25,8 +26,9 @@ class MemberExportReply(ReplyModel):
     member_id: str
     member_ids: list[str]
     profiles: list[Row]
-    #: With their values as they were given; phones as E.164.
-    identities: list[Row]
+    identities: Annotated[
+        list[Row], Field(description="With their values as they were given; phones as E.164")
+    ]
     accounts: list[Row]
     orders: list[Row]
     refunds: list[Row]
@@ -37,8 +39,9 @@ class MemberExportReply(ReplyModel):
     redemptions: list[Row]
     transfers: list[Row]
     adjustments: list[Row]
-    #: What people wrote as the reason of an entry.
-    entry_reasons: list[Row]
+    entry_reasons: Annotated[
+        list[Row], Field(description="What people wrote as the reason of an entry")
+    ]
     imported_movements: list[Row]
     expiry_notices: list[Row]
     expiry_notice_lots: list[Row]

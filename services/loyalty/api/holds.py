@@ -13,7 +13,7 @@ from services.loyalty.api.redemptions import (
     redemption_reply,
 )
 from services.loyalty.operations.holds import Held, capture_hold, hold_points, release_hold
-from shared.http.fields import MemberId, Points, RedemptionId, RequestModel
+from shared.http.fields import ExternalId, MemberId, Points, RedemptionId, RequestModel
 from shared.http.writes import KeyedWrite, Reply
 
 router = APIRouter(prefix="/v1", tags=["points"])
@@ -30,6 +30,13 @@ class HoldRequest(RedemptionRequest):
         }
     )
 
+    reference: Annotated[
+        ExternalId,
+        Field(
+            description="The caller's id of what it is for. While points are held for the same "
+            "purpose and reference, asking again answers with that hold"
+        ),
+    ]
     minutes: Annotated[
         int | None, Field(ge=1, le=_MINUTES_MAX, description="The programme's default if left out")
     ] = None
@@ -37,6 +44,8 @@ class HoldRequest(RedemptionRequest):
 
 class CaptureRequest(RequestModel):
     """How many of the held points to spend."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"points": 80}]})
 
     points: Annotated[Points | None, Field(description="All if left out; the rest goes back")] = (
         None

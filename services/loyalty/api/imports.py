@@ -3,6 +3,7 @@
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from services.loyalty.api.imports_door import (
     UPLOAD_RESPONSES,
@@ -15,7 +16,7 @@ from services.loyalty.api.imports_door import (
     refusals_of,
 )
 from services.loyalty.api.imports_lines_orders import ORDER_LINES
-from services.loyalty.api.imports_reply import ImportReply
+from services.loyalty.api.imports_reply import ImportReply, error_detail
 from services.loyalty.operations.imports import ImportTerms
 from services.loyalty.operations.imports_orders import take_orders
 from services.loyalty.store.tables import Import, ImportRefusal
@@ -44,10 +45,8 @@ EarnQuery = Annotated[
 class OrderImportReply(ImportReply):
     """An import of orders and how far it is."""
 
-    #: Orders that were recorded.
-    orders: int
-    #: Whether they earn points and growth.
-    earn: bool
+    orders: Annotated[int, Field(description="Orders that were recorded")]
+    earn: Annotated[bool, Field(description="Whether they earn points and growth")]
 
 
 class RefusedOrderLine(ReplyModel):
@@ -95,7 +94,7 @@ async def import_orders(
         take=lambda transaction, row, batch: take_orders(
             transaction, upload=row, batch=batch, vault=vault
         ),
-        show=_reply,
+        show=lambda row: _reply(row, request),
     )
     terms = ImportTerms(kind="orders", earn=earn, enrol=enrol)
     return await door.upload(request, principal=principal, key=idempotency_key, terms=terms)
@@ -108,7 +107,7 @@ async def import_orders(
 )
 async def show_order_import(import_id: ImportId, request: Request) -> OrderImportReply:
     """How far an import is, or how it ended."""
-    return _reply(await import_of(request, import_id=import_id, kind="orders"))
+    return _reply(await import_of(request, import_id=import_id, kind="orders"), request)
 
 
 @router.get(
@@ -128,8 +127,9 @@ async def list_order_import_refusals(
     )
 
 
-def _reply(row: Import) -> OrderImportReply:
-    return OrderImportReply.model_validate({**row.model_dump(), "orders": row.taken})
+def _reply(row: Import, request: Request) -> OrderImportReply:
+    told = {"orders": row.taken, "error_detail": error_detail(row, request)}
+    return OrderImportReply.model_validate({**row.model_dump(), **told})
 
 
 def _refused_line(row: ImportRefusal, request: Request) -> RefusedOrderLine:

@@ -1,8 +1,9 @@
 """Imports of points over HTTP: the upload, how far it is, and its refused lines."""
 
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from services.loyalty.api.imports_door import (
     UPLOAD_RESPONSES,
@@ -15,7 +16,7 @@ from services.loyalty.api.imports_door import (
     refusals_of,
 )
 from services.loyalty.api.imports_lines_points import POINTS_LINES
-from services.loyalty.api.imports_reply import ImportReply
+from services.loyalty.api.imports_reply import ImportReply, error_detail
 from services.loyalty.operations.imports import ImportTerms
 from services.loyalty.operations.imports_points import take_points
 from services.loyalty.store.tables import Import, ImportRefusal
@@ -44,8 +45,7 @@ _CSV_EXAMPLE: Final = (
 class PointsImportReply(ImportReply):
     """An import of points and how far it is."""
 
-    #: Movements that were posted.
-    movements: int
+    movements: Annotated[int, Field(description="Movements that were posted")]
 
 
 class RefusedPointsLine(ReplyModel):
@@ -94,7 +94,7 @@ async def import_points(
         take=lambda transaction, row, batch: take_points(
             transaction, upload=row, batch=batch, vault=vault
         ),
-        show=_reply,
+        show=lambda row: _reply(row, request),
     )
     terms = ImportTerms(kind="points", enrol=enrol)
     return await door.upload(request, principal=principal, key=idempotency_key, terms=terms)
@@ -107,7 +107,7 @@ async def import_points(
 )
 async def show_points_import(import_id: ImportId, request: Request) -> PointsImportReply:
     """How far an import is, or how it ended."""
-    return _reply(await import_of(request, import_id=import_id, kind="points"))
+    return _reply(await import_of(request, import_id=import_id, kind="points"), request)
 
 
 @router.get(
@@ -127,8 +127,9 @@ async def list_points_import_refusals(
     )
 
 
-def _reply(row: Import) -> PointsImportReply:
-    return PointsImportReply.model_validate({**row.model_dump(), "movements": row.taken})
+def _reply(row: Import, request: Request) -> PointsImportReply:
+    told = {"movements": row.taken, "error_detail": error_detail(row, request)}
+    return PointsImportReply.model_validate({**row.model_dump(), **told})
 
 
 def _refused_line(row: ImportRefusal, request: Request) -> RefusedPointsLine:

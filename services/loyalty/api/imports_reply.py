@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Generic
+from typing import Annotated, Generic
 
 from fastapi import Request, Response
+from pydantic import Field
 from starlette.types import Receive, Scope, Send
 
 from services.loyalty.api.imports_lines import NDJSON
@@ -15,26 +16,45 @@ from services.loyalty.domain.imports import ImportState, Line
 from services.loyalty.operations.imports import OpenImport
 from services.loyalty.store.tables import Import
 from shared.http.fields import ReplyModel
+from shared.http.problems import request_language
+from shared.kernel.texts import text
 
 
 class ImportReply(ReplyModel):
-    """What all imports tell of themselves. `error` says, as a code, why it failed."""
+    """What all imports tell of themselves."""
 
     id: str
     state: ImportState
     lines: int
-    #: Lines whose order or movement was on record already, with the same facts.
-    repeated: int
+    repeated: Annotated[
+        int, Field(description="Lines that were on record already, with the same facts")
+    ]
     refused: int
-    #: Members who were enrolled on the fly.
-    members: int
-    error: str | None
+    members: Annotated[int, Field(description="Members who were enrolled on the fly")]
+    error: Annotated[
+        str | None,
+        Field(
+            description="Why it failed, for programs: `csv_header_missing`, `csv_header_invalid`, "
+            "`file_too_large`, `upload_broken`, `upload_stalled`, `upload_superseded`, "
+            "`service_interrupted` or `internal_error`"
+        ),
+    ]
+    error_detail: Annotated[
+        str | None, Field(description="The same for people, with what to do next")
+    ]
     created_at: datetime
     finished_at: datetime | None
 
 
 #: An import as callers of its kind see it.
 Show = Callable[[Import], ImportReply]
+
+
+def error_detail(row: Import, request: Request) -> str | None:
+    """Why an import failed and what to do next, in the caller's language; None if it did not."""
+    if row.error is None:
+        return None
+    return text(f"import_error.{row.error}", language=request_language(request))
 
 
 class UploadReply(Response, Generic[Line]):

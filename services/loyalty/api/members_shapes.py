@@ -88,8 +88,7 @@ class MemberReply(ReplyModel):
 
     id: str
     state: MemberState
-    #: Where a merged member lives on.
-    merged_into: str | None
+    merged_into: Annotated[str | None, Field(description="Where a merged member lives on")]
     nickname: str | None
     phone_masked: str | None
     birthday: str | None

@@ -61,10 +61,8 @@ class MergeReply(ReplyModel):
     member_id: str
     source_member_id: str
     reason: Annotated[str | None, Field(description="Null once the person was erased")]
-    #: Points and debt that the source brought.
-    moved: BalancesReply
-    #: Debt that was repaid at once.
-    repaid_points: int
+    moved: Annotated[BalancesReply, Field(description="Points and debt that the source brought")]
+    repaid_points: Annotated[int, Field(description="Debt that was repaid at once")]
     merged_by: str
     merged_at: datetime
     reversal: MergeReversal | None

@@ -7,10 +7,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
+from services.loyalty.domain.ledger import AccountName, EntryKind
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.store.points import StatementLine, balances_at, balances_now, statement
 from shared.http.fields import MemberId, Moment, ReplyModel
 from shared.http.paging import CursorQuery, LimitQuery, PageReply
+from shared.kernel.errors import InvalidField
 from shared.kernel.paging import DEFAULT_PAGE, decode_cursor
 
 router = APIRouter(prefix="/v1/members/{member_id}/points", tags=["points"])
@@ -24,9 +26,15 @@ class PointsReply(BalancesReply):
 
 
 class CauseReply(ReplyModel):
-    """What made an entry: `order`, `refund` or `redemption`, and which."""
+    """What made an entry, and its id."""
 
-    kind: str
+    kind: Annotated[
+        str,
+        Field(
+            description="`order`, `refund`, `cancellation`, `redemption`, `transfer`, "
+            "`adjustment`, `merge`, `erasure`, `expiry_notice`, `reinstatement` or `import`"
+        ),
+    ]
     id: str
 
 
@@ -40,12 +48,12 @@ class EntryReply(ReplyModel):
     """
 
     id: str
-    kind: str
+    kind: EntryKind
     points: int
     balance_after: int
     moved: int
-    from_account: str
-    to_account: str
+    from_account: AccountName
+    to_account: AccountName
     balances_after: BalancesReply
     cause: CauseReply
     reason: str | None
@@ -63,15 +71,20 @@ class EntryReply(ReplyModel):
 async def show_points(
     member_id: MemberId,
     request: Request,
-    as_of: Annotated[Moment | None, Query(description="A past moment; now if left out")] = None,
+    as_of: Annotated[
+        Moment | None,
+        Query(description="A past moment: what was recorded by then. Now if left out"),
+    ] = None,
 ) -> PointsReply:
     """A member's points. Points whose hold is over count as available, to the moment."""
     now = request.app.state.clock.now()
+    if as_of is not None and as_of > now:
+        raise InvalidField(pointer="?as_of", reason="moment_in_future")
     async with request.app.state.database.reading() as session:
         balances = await balances_now(session, member_id=member_id, now=now)
         if balances is None:
             raise MemberNotFound
-        if as_of is not None and as_of < now:
+        if as_of is not None:
             balances = await balances_at(session, member_id=member_id, at=as_of)
     return PointsReply(
         member_id=member_id, as_of=as_of or now, **balances_reply(balances).model_dump()

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
 from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.lots import Allocation
+from services.loyalty.domain.redemptions import RedemptionState
 from services.loyalty.operations.cancellations import cancel_redemption
 from services.loyalty.operations.redemptions import Redeemed, RedeemPoints, redeem_points
 from services.loyalty.store.redemptions import find_redemption
@@ -44,11 +45,19 @@ class RedemptionRequest(RequestModel):
 
     points: Points
     purpose: Annotated[Line, Field(description="Such as `checkout`, `voucher` or `gift`")]
-    reference: Annotated[ExternalId, Field(description="The caller's id of what it is spent on")]
+    reference: Annotated[
+        ExternalId,
+        Field(
+            description="The caller's id of what it is spent on. It need not be unique: what keeps "
+            "a repeated request from spending twice is its Idempotency-Key"
+        ),
+    ]
 
 
-class CancellationRequest(RequestModel):
+class RedemptionCancellationRequest(RequestModel):
     """Why spent points go back."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "顾客改主意"}]})
 
     reason: Annotated[
         Reason | None, Field(description="No personal data; it goes when the member is erased")
@@ -60,7 +69,7 @@ class RedemptionReply(ReplyModel):
 
     id: str
     member_id: str
-    state: Annotated[str, Field(description="`held`, `redeemed`, `released` or `cancelled`")]
+    state: RedemptionState
     points: int
     returned_points: Annotated[int, Field(description="How many of them are back in their lots")]
     purpose: str
@@ -133,7 +142,9 @@ async def show_redemption(redemption_id: RedemptionId, request: Request) -> Rede
     },
 )
 async def cancel_redemption_route(
-    redemption_id: RedemptionId, write: KeyedWrite, body: CancellationRequest | None = None
+    redemption_id: RedemptionId,
+    write: KeyedWrite,
+    body: RedemptionCancellationRequest | None = None,
 ) -> Response:
     """Give spent points back to the lots that paid, with the expiry they had. Counts once."""
     reason = None if body is None else body.reason

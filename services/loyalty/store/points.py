@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from services.loyalty.domain.ledger import Balances
+from services.loyalty.domain.ledger import AccountName, Balances, EntryKind
 from services.loyalty.domain.lots import Allocation
 from shared.kernel.paging import Page, encode_cursor, page_of
 from shared.sql import execute
@@ -66,9 +66,9 @@ class StatementLine:
 
     member_id: str
     seq: int
-    kind: str
-    debit_account: str
-    credit_account: str
+    kind: EntryKind
+    debit_account: AccountName
+    credit_account: AccountName
     moved: int
     after: Balances
     cause_kind: str
@@ -82,9 +82,7 @@ class StatementLine:
     def points(self) -> int:
         """What the entry changes in all that the member can count on; may be nothing."""
         before = self.after.moved(
-            debit=self.credit_account,  # type: ignore[arg-type]
-            credit=self.debit_account,  # type: ignore[arg-type]
-            points=self.moved,
+            debit=self.credit_account, credit=self.debit_account, points=self.moved
         )
         return self.after.total - before.total
 
