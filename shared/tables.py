@@ -65,6 +65,8 @@ feed_head = Table(
     Column("one", Boolean, primary_key=True, server_default=text("true")),
     Column("epoch", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
     Column("pos", BigInteger, nullable=False, server_default=text("0")),
+    #: What the database belongs to, live or sandbox; null until it is first opened.
+    Column("mode", Text, nullable=True),
     CheckConstraint("one", name="feed_head_is_one_row"),
     postgresql_with={"fillfactor": 50},
 )

@@ -68,6 +68,16 @@ def restore_outbox() -> None:
     op.create_unique_constraint("outbox_event_id_key", "outbox", ["event_id"])
 
 
+def add_mode() -> None:
+    """Keep what a database belongs to."""
+    op.add_column("feed_head", sa.Column("mode", sa.Text(), nullable=True))
+
+
+def drop_mode() -> None:
+    """As it was."""
+    op.drop_column("feed_head", "mode")
+
+
 def _create_log() -> None:
     op.execute("create sequence outbox_id as bigint cache 1")
     op.create_table(

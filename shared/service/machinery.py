@@ -20,6 +20,7 @@ from shared.http.client import InternalClient
 from shared.http.tokens import TokenSigner
 from shared.jobs import Job, run_job
 from shared.kernel.clock import Clock, MovableClock
+from shared.service.mode import settle_mode
 from shared.service.timekeeper import Timekeeper
 from shared.settings import ServiceSettings
 
@@ -58,8 +59,9 @@ class Machinery:
 
     @asynccontextmanager
     async def running(self, *, background: bool) -> AsyncIterator[None]:
-        """Everything started, and stopped again at the end. Raises UnsafeDatabase."""
+        """Everything started, and stopped again at the end. Raises UnsafeDatabase and WrongMode."""
         await self.database.refuse_unless_durable()
+        await settle_mode(self.database, "live" if self.timekeeper is None else "sandbox")
         tasks = []
         if self.timekeeper is not None:
             await self.timekeeper.load()

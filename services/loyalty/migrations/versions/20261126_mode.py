@@ -1,0 +1,22 @@
+"""what a database belongs to: live or sandbox"""
+
+from collections.abc import Sequence
+
+from alembic import op
+
+from shared.technical_tables import add_mode, drop_mode
+
+revision: str = "30de5a11e001"
+down_revision: str | None = "c8e3f0a61b57"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    op.execute("set local lock_timeout = '4s'")
+    add_mode()
+
+
+def downgrade() -> None:
+    op.execute("set local lock_timeout = '4s'")
+    drop_mode()
