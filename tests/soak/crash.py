@@ -1,4 +1,4 @@
-"""The crash test for a release: `python -m tests.soak.crash --kills 1000`.
+"""The crash test for a release: `python -m tests.soak crash --kills 1000`.
 
 As in `tests/chaos/test_crashes.py`, with as many kills as you have time for (some seconds each).
 Ends with 0 when every promise was kept, else names what was not and leaves the data directory.

@@ -18,6 +18,12 @@ from deploy.secrets import (
 from shared.settings import ServiceSettings, decode_key
 
 CHECKOUT = Path(__file__).parents[3]
+SETTINGS = [
+    ("gateway", "gateway.settings.GatewaySettings"),
+    ("loyalty", "services.loyalty.settings.LoyaltySettings"),
+    ("referral", "services.referral.settings.ReferralSettings"),
+    ("segmentation", "services.segmentation.settings.SegmentationSettings"),
+]
 
 
 def test_secrets_once_made_stay_as_they_are() -> None:
@@ -55,15 +61,7 @@ def test_existing_secrets_are_never_overwritten(tmp_path: Path) -> None:
     assert env.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize(
-    ("process", "settings"),
-    [
-        ("gateway", "gateway.settings.GatewaySettings"),
-        ("loyalty", "services.loyalty.settings.LoyaltySettings"),
-        ("referral", "services.referral.settings.ReferralSettings"),
-        ("segmentation", "services.segmentation.settings.SegmentationSettings"),
-    ],
-)
+@pytest.mark.parametrize(("process", "settings"), SETTINGS)
 def test_compose_gives_each_process_all_that_its_settings_ask_for(
     process: str, settings: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,16 +74,31 @@ def test_compose_gives_each_process_all_that_its_settings_ask_for(
     for name, template in compose["services"][process]["environment"].items():
         if template is not None:  # None passes on what is set where compose runs
             monkeypatch.setenv(name, _filled(template, values))
-    module, _, kind = settings.rpartition(".")
-    read = getattr(import_module(module), kind)()
-    assert isinstance(read, ServiceSettings)
+    read = _kind(settings)()
     assert read.database_url.get_secret_value().endswith(f"@postgres:5432/{process}")
+
+
+@pytest.mark.parametrize(("process", "settings"), SETTINGS)
+def test_compose_passes_on_whatever_a_process_can_be_told(process: str, settings: str) -> None:
+    compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text("utf-8"))
+    kind = _kind(settings)
+    known = {
+        str(field.validation_alias or f"{kind.model_config.get('env_prefix')}{name}".upper())
+        for name, field in kind.model_fields.items()
+    }
+    assert known <= compose["services"][process]["environment"].keys()
 
 
 def test_compose_publishes_the_gateway_alone() -> None:
     compose = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text("utf-8"))
     assert [name for name, one in compose["services"].items() if "ports" in one] == ["gateway"]
     assert compose["networks"]["inside"] == {"internal": True}
+
+
+def _kind(settings: str) -> type[ServiceSettings]:
+    module, _, name = settings.rpartition(".")
+    kind: type[ServiceSettings] = getattr(import_module(module), name)
+    return kind
 
 
 def _filled(template: str, values: dict[str, str]) -> str:

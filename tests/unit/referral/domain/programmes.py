@@ -1,4 +1,4 @@
-"""The programme of product.md, and variations of it."""
+"""The default programme, and variations of it."""
 
 from dataclasses import replace
 from typing import Any
