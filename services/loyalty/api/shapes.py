@@ -43,7 +43,9 @@ class OrderPoints(ReplyModel):
     clawed_back: int
     status: Annotated[str, Field(description="`pending` or `available`")]
     available_at: datetime | None
-    expires_at: datetime | None
+    expires_at: Annotated[
+        datetime | None, Field(description="As earned; what became of the lot, `list_lots` says")
+    ]
 
 
 def tier_name(programme: Programme, code: str, *, language: Language) -> TierName:

@@ -1,8 +1,8 @@
 """The law of the test clock: one jump of many days ends in the same state as as many single days.
 
 HUITOU_TEST_DAYS says how many: 30 if it is not set, which takes a minute and sees the nights, the
-releases, the vouchers, holds and baskets that run out. HUITOU_TEST_DAYS=400 takes a quarter of an
-hour and sees the expiry of points and its notices too; ask for it whenever jobs were changed.
+releases, the vouchers, holds and baskets that run out. HUITOU_TEST_DAYS=400 takes some
+minutes and sees the expiry of points and its notices too; ask for it whenever jobs were changed.
 """
 
 import os
