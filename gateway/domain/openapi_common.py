@@ -154,5 +154,10 @@ def _problem_schema(language: Language) -> Json:
             "code": line,
             "request_id": line,
             "errors": {"type": "array", "items": pointed},
+            "facts": {
+                "type": "object",
+                "description": text("openapi.facts", language=language),
+                "additionalProperties": {"type": ["string", "integer"]},
+            },
         },
     }
