@@ -93,6 +93,8 @@ class BatchRunner(Generic[Command, State, Result]):
             try:
                 await self._locked([one])
             except Exception as trouble:
+                if one.outcome.done():  # by its first reply, or by a caller who went away
+                    return
                 curable = isinstance(trouble, Stale | _CONTENTION)
                 if attempt == _ATTEMPTS or not curable:
                     one.outcome.set_exception(Busy() if isinstance(trouble, Stale) else trouble)

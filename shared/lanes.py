@@ -11,9 +11,12 @@ from typing import Final, TypeAlias, cast
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from shared.batching import LANES
+
 Connection: TypeAlias = asyncpg.Connection
-#: How many connections lanes may hold in a process: all lanes of four busy operations.
-LANES_MOST: Final = 16
+#: How many connections lanes may hold in a process: all lanes of its batch operations and batched
+#: reads while all are busy. Loyalty has the most of these, four and one; a test counts them.
+LANES_MOST: Final = 5 * LANES
 
 #: What the driver says when it does not know how a connection stands.
 _LOST: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)

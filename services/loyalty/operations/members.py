@@ -17,6 +17,7 @@ from services.loyalty.domain.members import (
 from services.loyalty.domain.tiers import first_standing
 from services.loyalty.store.erasure import erased_before, note_reply
 from services.loyalty.store.members import (
+    Hold,
     MemberView,
     Owner,
     add_member,
@@ -63,29 +64,31 @@ async def enrol(
 
     Identities of the same request that were nobody's become theirs; the rest of the request is
     for newcomers and does not change who is known. Somebody who was erased is a newcomer again,
-    and marked as one. Raises IdentitiesConflict when the identities belong to two
-    members, and IdentityErased when an erasure came in between.
+    and marked, since nobody is a new customer twice. Raises IdentitiesConflict when the identities
+    belong to two members, and IdentityErased when an erasure came in between.
     """
-    enrolled = await _enrol(transaction, enrolment=enrolment, vault=vault)
+    enrolled = await _enrol(
+        transaction, enrolment=enrolment, vault=vault, keeps_reply=kept_under is not None
+    )
     await note_reply(transaction.session, member_ids=[enrolled.member.id], kept_under=kept_under)
     return enrolled
 
 
-async def _enrol(transaction: Transaction, *, enrolment: Enrolment, vault: Vault) -> Enrolled:
+async def _enrol(
+    transaction: Transaction, *, enrolment: Enrolment, vault: Vault, keeps_reply: bool
+) -> Enrolled:
     session, now = transaction.session, transaction.now
     identities = sorted(
         set(enrolment.identities), key=lambda one: (one.kind, one.app_id, one.value)
     )
     member_id = new_id("mem", at=now)
     claimed = await claim_identities(session, identities, member_id=member_id, vault=vault, now=now)
-    phone_masked = _masked(identities)
     if claimed < len(identities):
-        owners = await owners_of(session, identities, vault=vault, hold=claimed > 0)
-        owner = _one_owner(owners)
-        await hand_over_identities(
-            session, claimed=member_id, owner=owner, phone_masked=phone_masked, now=now
-        )
-        return Enrolled(member=await _shown(transaction, owner), known=True)
+        # An erasure must not end between reading the profile and keeping the reply that shows it.
+        hold: Hold | None = "no key update" if claimed else "share" if keeps_reply else None
+        owner = _one_owner(await owners_of(session, identities, vault=vault, hold=hold))
+        phone = _masked(identities)
+        return await _known(transaction, owner=owner, claimed=member_id, phone_masked=phone)
     programme = await current_programme(session, now=now)
     before = await erased_before(session, identities, vault=vault)
     add_member(
@@ -93,7 +96,7 @@ async def _enrol(transaction: Transaction, *, enrolment: Enrolment, vault: Vault
         member_id=member_id,
         profile=enrolment.profile,
         consents=_consents(enrolment.consents, now=now),
-        phone_masked=phone_masked,
+        phone_masked=_masked(identities),
         previously_erased=bool(before),
         standing=first_standing(programme, now=now),
         now=now,
@@ -110,6 +113,20 @@ async def _enrol(transaction: Transaction, *, enrolment: Enrolment, vault: Vault
         subject=member_id,
     )
     return Enrolled(member=await _shown(transaction, member_id), known=False)
+
+
+async def _known(
+    transaction: Transaction, *, owner: str, claimed: str, phone_masked: str | None
+) -> Enrolled:
+    """A known member, who gains what was claimed for a newcomer."""
+    await hand_over_identities(
+        transaction.session,
+        claimed=claimed,
+        owner=owner,
+        phone_masked=phone_masked,
+        now=transaction.now,
+    )
+    return Enrolled(member=await _shown(transaction, owner), known=True)
 
 
 async def update_profile(

@@ -106,7 +106,9 @@ async def save_books(
         change = note_step(transaction, member=member, step=step)
         if change is not None:
             add_tier_change(transaction.session, change)
-    if any(step.after.order.is_gone and not step.before.order.is_gone for step in steps):
+    goes = any(step.after.order.is_gone and not step.before.order.is_gone for step in steps)
+    # Erasing voids what could still be used: what was used by then stays used.
+    if goes and not books.member_is_erased:
         await return_vouchers(transaction, order=books.order)
     after = member.with_account(books.account).with_standing(books.standing)
     await save_members(transaction.session, [settle(transaction, after)])

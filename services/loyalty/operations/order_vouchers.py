@@ -9,8 +9,9 @@ from shared.db import Transaction
 async def return_vouchers(transaction: Transaction, *, order: Order) -> None:
     """Make the vouchers used on an order usable again, unless their last day is over.
 
-    The caller holds the order and the account of its member. A voucher whose reward was taken back
-    after it was used has been written off, and stays used.
+    The caller holds the order and the account of its member, who is not erased: nobody would void
+    what comes back after that. A voucher whose reward was taken back after it was used has been
+    written off, and stays used.
     """
     session = transaction.session
     for voucher in await vouchers_used_on(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 from sqlalchemy import Row, text
@@ -17,6 +17,9 @@ from services.loyalty.store.tables import Account, Member
 from services.loyalty.store.vault import Vault
 from shared.kernel.ids import new_id
 from shared.sql import execute
+
+#: How to hold members' rows: to read them, or to change one.
+Hold: TypeAlias = Literal["share", "no key update"]
 
 # Sorted, so that two enrolments with the same identities wait for each other, never in a ring.
 _CLAIM: Final = text(
@@ -43,8 +46,7 @@ _OWNERS: Final = text(
     """
 )
 # As above, with the owners' rows kept from a merge or erasure until commit.
-_OWNERS_HELD: Final = text(
-    """
+_OWNERS_HELD: Final = """
     select members.id, members.state, members.merged_into from members
     where members.id in (
       select member_id from unnest(
@@ -52,9 +54,8 @@ _OWNERS_HELD: Final = text(
       ) as given(kind, app_id, value_hash)
       join identities using (kind, app_id, value_hash)
     )
-    order by members.id for no key update
-    """
-)
+    order by members.id for {strength}
+"""
 _HAND_OVER: Final = text(
     """
     with handed as (
@@ -141,13 +142,13 @@ async def owners_of(
     identities: Sequence[GivenIdentity],
     *,
     vault: Vault,
-    hold: bool = False,
+    hold: Hold | None = None,
 ) -> Sequence[Owner]:
     """The members on record to whom some of these identities belong.
 
     With `hold`, none of them is merged or erased until commit.
     """
-    wanted = _OWNERS_HELD if hold else _OWNERS
+    wanted = _OWNERS if hold is None else text(_OWNERS_HELD.format(strength=hold))
     rows = await execute(session, wanted, _named(identities, vault=vault))
     return [Owner(id=row.id, state=row.state, merged_into=row.merged_into) for row in rows]
 

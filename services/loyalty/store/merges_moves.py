@@ -69,12 +69,18 @@ _RETURN: Final = """
     where move.merge_id = :merge_id and move.kind = '{kind}' and move.thing_id = {name}
       and thing.member_id = :target {unless}
 """
-# A voucher that the target's own checkout holds by now stays until that ends, and for good.
-_HELD_BY_TARGET: Final = """
+# A voucher that the target's own checkout holds by now stays until that ends, and for good. A used
+# one goes where its order goes, and orders go first: when that is refunded, the voucher is looked
+# for with whoever has the order. Of an order that is not known yet, the moment of use tells.
+_NOT_USED_BY_TARGET: Final = """
     and not exists (
       select from reservations where reservations.id = thing.reservation_id
         and reservations.member_id = :target and thing.state in ('held', 'frozen')
     )
+    and (thing.state <> 'redeemed' or coalesce(
+      (select orders.member_id <> :target from orders where orders.order_id = thing.order_id),
+      thing.redeemed_at < (select merged_at from member_merges where id = :merge_id)
+    ))
 """
 _MERGED_ON: Final = text(
     """
@@ -161,7 +167,7 @@ async def return_all(session: AsyncSession, *, merge_id: str, source: str, targe
     """Give back to the source what the merge moved and the target still has."""
     named = {"merge_id": merge_id, "source": source, "target": target}
     for kind, (table, name) in MOVES.items():
-        unless = _HELD_BY_TARGET if kind == "voucher" else ""
+        unless = _NOT_USED_BY_TARGET if kind == "voucher" else ""
         statement = _RETURN.format(kind=kind, table=table, name=name, unless=unless)
         await execute(session, text(statement), named)
     for of_orders in _OF_ORDERS:

@@ -27,7 +27,13 @@ from tests.integration.loyalty.people import (
     refund,
     spendable,
 )
-from tests.integration.loyalty.vouchers_world import events, hear, reversal_due, reward_due, template
+from tests.integration.loyalty.vouchers_world import (
+    events,
+    hear,
+    reversal_due,
+    reward_due,
+    template,
+)
 from tests.support.service import ServiceUnderTest, Starter
 
 PHONE = {"kind": "phone", "value": "13800138000"}

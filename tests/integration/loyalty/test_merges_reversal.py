@@ -23,6 +23,7 @@ from tests.integration.loyalty.people import (
     complete,
     enrol,
     everything,
+    order_of,
     place,
     points_of,
     redeem,
@@ -30,7 +31,7 @@ from tests.integration.loyalty.people import (
     spendable,
     wallet_of,
 )
-from tests.integration.loyalty.vouchers_world import template
+from tests.integration.loyalty.vouchers_world import events, template
 from tests.support.service import ServiceUnderTest, Starter
 
 PHONE = {"kind": "phone", "value": "13800138000"}
@@ -223,6 +224,56 @@ async def test_vouchers_go_back_but_for_those_the_targets_checkout_holds(
     await part(loyalty, made["id"])
     assert await owner(loyalty, "vouchers", "id", free) == source
     assert await owner(loyalty, "vouchers", "id", held) == target
+
+
+@pytest.mark.parametrize("reported", ["before the reversal", "after it"])
+async def test_a_voucher_used_on_the_targets_order_stays_and_comes_back_when_that_is_refunded(
+    loyalty: ServiceUnderTest, reported: str
+) -> None:
+    source, target = await enrol(loyalty), await enrol(loyalty)
+    issued = await loyalty.call(
+        "issue_vouchers", template_id=await template(loyalty), json={"member_ids": [source]}
+    )
+    used = issued.json()["vouchers"][0]["id"]
+    made = await merge(loyalty, target, source)
+    order = order_of(target, paid_fen=25_900)
+    use = {"order_id": order["order_id"], "order_fen": 30_900}
+    assert (await loyalty.call("redeem_voucher", voucher_id=used, json=use)).status_code == 201
+    if reported == "before the reversal":
+        assert (await loyalty.call("record_order", json=order)).status_code == 201
+    await part(loyalty, made["id"])
+    if reported == "after it":
+        assert (await loyalty.call("record_order", json=order)).status_code == 201
+
+    await refund(loyalty, order["order_id"], amount_fen=25_900)
+
+    shown = (await loyalty.call("show_voucher", voucher_id=used)).json()
+    assert (shown["state"], shown["member_id"]) == ("issued", target)
+    (told,) = await events(loyalty, "voucher.restored.v1")
+    assert (told["voucher_id"], told["member_id"]) == (used, target)
+
+
+@pytest.mark.parametrize("reported", [True, False])
+async def test_a_voucher_used_on_the_sources_own_order_goes_back_with_that(
+    loyalty: ServiceUnderTest, reported: bool
+) -> None:
+    source, target = await enrol(loyalty), await enrol(loyalty)
+    issued = await loyalty.call(
+        "issue_vouchers", template_id=await template(loyalty), json={"member_ids": [source]}
+    )
+    used = issued.json()["vouchers"][0]["id"]
+    order = order_of(source, paid_fen=25_900)
+    use = {"order_id": order["order_id"], "order_fen": 30_900}
+    assert (await loyalty.call("redeem_voucher", voucher_id=used, json=use)).status_code == 201
+    if reported:
+        assert (await loyalty.call("record_order", json=order)).status_code == 201
+    loyalty.clock.advance(timedelta(hours=1))
+    await part(loyalty, (await merge(loyalty, target, source))["id"])
+    if not reported:
+        assert (await loyalty.call("record_order", json=order)).status_code == 201
+    await refund(loyalty, order["order_id"], amount_fen=25_900)
+    shown = (await loyalty.call("show_voucher", voucher_id=used)).json()
+    assert (shown["state"], shown["member_id"]) == ("issued", source)
 
 
 async def test_tiers_are_those_of_each_ones_own_growth_again(loyalty: ServiceUnderTest) -> None:
