@@ -13,6 +13,7 @@ from services.loyalty.domain.imports import BATCH_LINES, Line, LineRefusal
 from services.loyalty.domain.imports_lines import LineSplitter, RawLine
 from services.loyalty.operations.imports import (
     Batch,
+    BatchCounted,
     ImportSuperseded,
     OpenImport,
     finish_import,
@@ -113,7 +114,11 @@ class Upload(Generic[Line]):
         def store(transaction: Transaction) -> Awaitable[Import]:
             return self._take(transaction, self._row, batch)
 
-        self._row = await _patiently(lambda: self._database.run(store, actor=self._row.actor))
+        try:
+            self._row = await _patiently(lambda: self._database.run(store, actor=self._row.actor))
+        except BatchCounted as counted:
+            # An attempt before was committed, and the connection broke before it could say so.
+            self._row = counted.row
         return self._row
 
     async def _finish(self, *, error: str | None, body_hash: bytes | None) -> Import:

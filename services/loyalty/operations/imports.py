@@ -34,6 +34,14 @@ class ImportSuperseded(Exception):
     """A newer upload under the same key took the import over, or it was given up as silent."""
 
 
+class BatchCounted(Exception):
+    """The batch was committed before, and nobody heard of it: `row` is the import since then."""
+
+    def __init__(self, row: Import) -> None:
+        super().__init__()
+        self.row = row
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImportTerms:
     """What is asked of an import, beside its file."""
@@ -116,12 +124,12 @@ async def open_import(
 async def count_batch(
     transaction: Transaction, *, upload: Import, batch: Batch[Line], taken: Taken
 ) -> Import:
-    """Keep a batch's refused lines and count what became of the others, the last act of a batch.
+    """Count what became of a batch's lines and keep the refused ones, the last act of a batch.
 
-    Raises ImportSuperseded, which undoes the batch.
+    Raises ImportSuperseded, and BatchCounted when the batch is a repetition: both undo it. What is
+    repeated may end otherwise than at first, for who had too few points may have enough by now,
+    but the first end is the one that was counted and told.
     """
-    if taken.refusals:
-        await store.keep_refusals(transaction.session, taken.refusals, import_id=upload.id)
     tally = Tally(
         lines=len(batch.lines) + len(batch.refusals),
         taken=taken.taken,
@@ -129,15 +137,13 @@ async def count_batch(
         refused=len(taken.refusals),
         members=taken.members,
     )
-    row = await store.advance(
-        transaction.session,
-        import_id=upload.id,
-        attempt=upload.attempt,
-        tally=tally,
-        now=transaction.now,
-    )
+    session = transaction.session
+    row = await store.advance(session, upload=upload, tally=tally, now=transaction.now)
     if row is None:
-        raise ImportSuperseded
+        counted = await store.find_counted(session, upload=upload, lines=tally.lines)
+        raise ImportSuperseded if counted is None else BatchCounted(counted)
+    if taken.refusals:
+        await store.keep_refusals(session, taken.refusals, import_id=upload.id)
     return row
 
 

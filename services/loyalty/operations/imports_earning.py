@@ -1,6 +1,6 @@
 """What imported orders earn: points and growth under the programme in force as of the import."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from services.loyalty.domain.orders import Earning, earning_under
 from services.loyalty.domain.points import earn_pending, release_due, schedule
 from services.loyalty.domain.programme import expires_at, growth_window_start
 from services.loyalty.domain.tiers import Standing, after_growth
-from services.loyalty.operations.imports_members import lock_owners, note_points
+from services.loyalty.operations.imports_members import note_points
 from services.loyalty.operations.points import stamp_of
 from services.loyalty.operations.tiers import note_tier
 from services.loyalty.store.accounts import LockedMember
@@ -30,14 +30,17 @@ class EarnedOrders:
 
 
 async def earn_orders(
-    transaction: Transaction, *, owned: Sequence[OwnedLine[OrderLine]], import_id: str
+    transaction: Transaction,
+    *,
+    owned: Sequence[OwnedLine[OrderLine]],
+    before: Mapping[str, LockedMember],
+    import_id: str,
 ) -> EarnedOrders:
     """Credit what new orders earn, in the order of the file, and save the members' books.
 
     What counts is what was kept of each order, under the rules in force now and with the tier that
-    the member stands in when its line comes. Raises OwnersMoved.
+    the member stands in when its line comes. `before` are their members, locked.
     """
-    before = await lock_owners(transaction, member_ids=[one.member_id for one in owned])
     books = dict(before)
     orders, refusals = [], []
     for one in owned:

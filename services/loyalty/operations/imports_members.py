@@ -1,6 +1,6 @@
 """Whose lines an import holds: members found, newcomers enrolled, accounts locked, totals told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
@@ -17,7 +17,6 @@ from services.loyalty.store.imports_members import (
     members_by_identity,
 )
 from services.loyalty.store.programme import current_programme
-from services.loyalty.store.rewards import states_of_members
 from services.loyalty.store.tables import Import
 from services.loyalty.store.vault import Vault
 from shared.contracts.loyalty import ImportedPoints, MembersImported, PointsImported
@@ -30,11 +29,12 @@ class OwnersMoved(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Owners(Generic[Line]):
-    """Lines with their members, those that have none, and how many members are new."""
+    """Lines with their members, and those that have none."""
 
     owned: Sequence[OwnedLine[Line]]
     refusals: Sequence[LineRefusal]
-    enrolled: int
+    #: Members who are new; nobody else sees them before the commit.
+    enrolled: Collection[str]
 
 
 async def find_owners(
@@ -43,20 +43,16 @@ async def find_owners(
     """Find each line's member, by id or identity; enrol whoever an unknown identity belongs to,
     if the import asks for it.
 
-    A merged member's lines go to the one who lives on; an erased member's are refused.
+    A merged member's lines go to the one who lives on; an erased member's are refused. Nobody is
+    held: that comes in its turn, and then `still_theirs` looks again.
     """
     by_id = await _by_id(transaction, lines)
-    identities = sorted(
-        {line.identity for line in lines if line.identity is not None},
-        key=lambda one: (one.kind, one.app_id, one.value),
+    by_identity, enrolled = await _by_identity(
+        transaction, _identities(lines), upload=upload, vault=vault
     )
-    by_identity, enrolled = await _by_identity(transaction, identities, upload=upload, vault=vault)
-    going_on = {one.id for one in [*by_id.values(), *by_identity.values()] if one.id}
-    held = await _held(transaction, sorted(going_on))
     owned, refusals = [], []
     for line in lines:
         found = _found(line, by_id=by_id, by_identity=by_identity)
-        found = held.get(found.id, found) if found is not None else None
         pointer = "/member_id" if line.identity is None else "/identity_value"
         if found is None:
             refusals.append(refused(line, "member_unknown", pointer=pointer))
@@ -72,17 +68,36 @@ async def lock_owners(
 ) -> Mapping[str, LockedMember]:
     """Lock the accounts of members who were found, in two statements, and bring them up to now.
 
-    Raises OwnersMoved.
+    Who is held may have been merged or erased before: `still_theirs` says so.
     """
-    wanted = sorted(set(member_ids))
-    if not wanted:
+    if not member_ids:
         return {}
     locked = await lock_members(
-        transaction.session, member_ids=wanted, now=transaction.now, lots="open"
+        transaction.session, member_ids=member_ids, now=transaction.now, lots="open"
     )
-    if len(locked) < len(wanted) or any(one.state != "active" for one in locked.values()):
-        raise OwnersMoved
     return {member_id: settle(transaction, one) for member_id, one in locked.items()}
+
+
+async def still_theirs(transaction: Transaction, *, owners: Owners[Line], vault: Vault) -> None:
+    """Make sure that the lines are the same members' as when these were found. Two statements at
+    most.
+
+    Asked under their accounts' locks, or with their rows held. Every merge, reversal and erasure
+    takes both, so from here on nothing comes between. Raises OwnersMoved: whose the lines are now
+    may be somebody whose turn to be locked is over.
+    """
+    known = [one for one in owners.owned if one.member_id not in owners.enrolled]
+    lines = [one.line for one in known]
+    by_id, identities = await _by_id(transaction, lines), _identities(lines)
+    by_identity = (
+        await members_by_identity(transaction.session, identities, vault=vault)
+        if identities
+        else {}
+    )
+    for one in known:
+        found = _found(one.line, by_id=by_id, by_identity=by_identity)
+        if found != FoundMember(id=one.member_id, state="active"):
+            raise OwnersMoved
 
 
 def note_points(
@@ -113,14 +128,12 @@ async def _by_id(
     return await members_by_id(transaction.session, wanted) if wanted else {}
 
 
-async def _held(transaction: Transaction, member_ids: Sequence[str]) -> Mapping[str, FoundMember]:
-    """Who goes on for these members, none of whom is merged or erased until commit."""
-    while True:
-        found = await members_by_id(transaction.session, member_ids)
-        present = sorted({one.id for one in found.values()})
-        states = await states_of_members(transaction.session, member_ids=present)
-        if all(states[one.id] == one.state for one in found.values()):
-            return found
+def _identities(lines: Sequence[MemberLine]) -> list[GivenIdentity]:
+    """The identities that name members, sorted, so that nobody who adds them waits in a ring."""
+    return sorted(
+        {line.identity for line in lines if line.identity is not None},
+        key=lambda one: (one.kind, one.app_id, one.value),
+    )
 
 
 async def _by_identity(
@@ -129,14 +142,14 @@ async def _by_identity(
     *,
     upload: Import,
     vault: Vault,
-) -> tuple[Mapping[GivenIdentity, FoundMember], int]:
-    """The members of these identities, and how many of them are new.
+) -> tuple[Mapping[GivenIdentity, FoundMember], Collection[str]]:
+    """The members of these identities, and who of them is new.
 
     Read again after adding: whoever enrolled at the same time with one of them was first.
     """
     session = transaction.session
     if not identities:
-        return {}, 0
+        return {}, ()
     found = await members_by_identity(session, identities, vault=vault)
     missing = [one for one in identities if one not in found]
     erased = await erased_before(session, missing, vault=vault) if missing else set()
@@ -144,7 +157,7 @@ async def _by_identity(
     found |= {one: FoundMember(id="", state="erased") for one in erased}
     missing = [one for one in missing if one not in erased]
     if not missing or not upload.enrol:
-        return found, 0
+        return found, ()
     programme = await current_programme(session, now=transaction.now)
     new = await add_members(
         session,
@@ -158,7 +171,7 @@ async def _by_identity(
         event = MembersImported(import_id=upload.id, member_ids=new, imported_at=transaction.now)
         transaction.record(event, subject=upload.id)
     found |= await members_by_identity(session, missing, vault=vault)
-    return found, len(new)
+    return found, frozenset(new)
 
 
 def _found(

@@ -8,7 +8,12 @@ from services.loyalty.domain.imports_points import PointsLine, move, untimely
 from services.loyalty.domain.ledger import BalanceLimitReached
 from services.loyalty.domain.points import InsufficientPoints
 from services.loyalty.operations.imports import Batch, Taken, count_batch
-from services.loyalty.operations.imports_members import find_owners, lock_owners, note_points
+from services.loyalty.operations.imports_members import (
+    find_owners,
+    lock_owners,
+    note_points,
+    still_theirs,
+)
 from services.loyalty.operations.points import stamp_of
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
@@ -34,14 +39,15 @@ async def take_points(
 ) -> Import:
     """Take some lines: movements that are not on record yet, with members enrolled on the fly.
 
-    Sixteen round trips at most, whatever the number of lines and members, with the transaction's
-    own three. Raises ImportSuperseded and OwnersMoved.
+    Sixteen round trips at most, whatever the number of lines and members, and the transaction's
+    own three. Raises ImportSuperseded, BatchCounted and OwnersMoved.
     """
     session = transaction.session
     await plan_afresh(session)
     owners = await find_owners(transaction, lines=batch.lines, upload=upload, vault=vault)
-    # Everything that takes time comes before the locks: members wait for this batch from here on.
-    before = await lock_owners(transaction, member_ids=[one.member_id for one in owners.owned])
+    # What takes time comes before the locks: members wait for this batch from here on.
+    before = await lock_owners(transaction, member_ids=sorted({o.member_id for o in owners.owned}))
+    await still_theirs(transaction, owners=owners, vault=vault)
     known = await known_movements(session, owners.owned) if owners.owned else {}
     posted = _post(transaction, owners.owned, before=before, known=known)
     # Those whom nothing of the batch moved may have been brought up to now all the same.
@@ -55,7 +61,7 @@ async def take_points(
         taken=len(posted.lines),
         repeated=len(owners.owned) - len(posted.lines) - len(posted.refusals),
         refusals=[*batch.refusals, *owners.refusals, *posted.refusals],
-        members=owners.enrolled,
+        members=len(owners.enrolled),
     )
     return await count_batch(transaction, upload=upload, batch=batch, taken=taken)
 

@@ -5,6 +5,7 @@ Locks are taken in one order everywhere: accounts by id, members' own rows by id
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from services.loyalty.domain.lots import Cause
@@ -27,6 +28,7 @@ from services.loyalty.store import merges_moves as moves
 from services.loyalty.store.accounts import LockedMember, lock_members
 from services.loyalty.store.books import save_members
 from services.loyalty.store.erasure import note_reply
+from services.loyalty.store.imports_points import next_moment
 from services.loyalty.store.tables import Member, MemberMerge
 from shared.contracts.loyalty import MemberMerged
 from shared.db import Transaction
@@ -55,7 +57,8 @@ async def merge_members(
         raise MergeTooLarge(most=ORDERS_MAX)
     if await store.hold_the_same(session, member_id=target.id, source=source.id):
         raise MergeHoldsConflict
-    merge = _new_merge(transaction, target=target, source=source, reason=reason)
+    at = await next_moment(session, member_ids=[target.id, source.id], now=transaction.now)
+    merge = _new_merge(transaction, target=target, source=source, reason=reason, at=at)
     merge.number = await store.next_number(session, member_id=target.id)
     await _join_rows(transaction, merge=merge)
     await store.add_merge(session, merge)
@@ -96,7 +99,12 @@ def take_profile(member: Member, facts: ProfileFacts) -> None:
 
 
 def _new_merge(
-    transaction: Transaction, *, target: LockedMember, source: LockedMember, reason: str
+    transaction: Transaction,
+    *,
+    target: LockedMember,
+    source: LockedMember,
+    reason: str,
+    at: datetime,
 ) -> MemberMerge:
     moved = source.account.balances
     debt = target.account.balances.debt + moved.debt
@@ -116,7 +124,7 @@ def _new_merge(
         source_standing=standing_document(source.standing),
         filled={},
         merged_by=transaction.actor,
-        merged_at=transaction.now,
+        merged_at=at,
     )
 
 

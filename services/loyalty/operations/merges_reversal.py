@@ -31,6 +31,7 @@ from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
 from services.loyalty.store.erasure import note_reply
 from services.loyalty.store.imports_orders import hold_orders
+from services.loyalty.store.imports_points import next_moment
 from services.loyalty.store.tables import MemberMerge
 from shared.contracts.loyalty import MemberUnmerged
 from shared.db import Transaction
@@ -71,11 +72,8 @@ async def reverse_merge(
     await moves.move_lots(session, merge_id=merge.id, giver=target.id, taker=source.id, back=True)
     parted = await _part_standings(transaction, merge=merge, target=target, source=source)
     await save_members(session, parted)
-    merge.reversed_at, merge.reversed_by = transaction.now, transaction.actor
-    merge.reversal_reason = reason
-    await session.flush()
     await note_reply(session, member_ids=[target.id, source.id], kept_under=kept_under)
-    _note(transaction, merge=merge)
+    await _record(transaction, merge=merge, reason=reason)
     return merge
 
 
@@ -176,12 +174,18 @@ def _standing(document: dict[str, Any]) -> Standing:
     )
 
 
-def _note(transaction: Transaction, *, merge: MemberMerge) -> None:
-    for subject in (merge.member_id, merge.source_member_id):
+async def _record(transaction: Transaction, *, merge: MemberMerge, reason: str) -> None:
+    """Say in the record of the merge, and tell, that it was taken back, by whom and why."""
+    session, both = transaction.session, (merge.member_id, merge.source_member_id)
+    at = await next_moment(session, member_ids=both, now=transaction.now)
+    merge.reversed_at, merge.reversed_by = at, transaction.actor
+    merge.reversal_reason = reason
+    await session.flush()
+    for subject in both:
         event = MemberUnmerged(
             merge_id=merge.id,
             member_id=merge.member_id,
             source_member_id=merge.source_member_id,
-            unmerged_at=transaction.now,
+            unmerged_at=at,
         )
         transaction.record(event, subject=subject)

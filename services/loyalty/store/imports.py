@@ -36,8 +36,14 @@ _ADVANCE: Final = text(
     update imports set lines = lines + :lines, taken = taken + :taken,
       repeated = repeated + :repeated, refused = refused + :refused, members = members + :members,
       touched_at = :now
-    where id = :import_id and attempt = :attempt and state = 'receiving'
+    where id = :import_id and attempt = :attempt and state = 'receiving' and lines = :lines_before
     returning *
+    """
+)
+_COUNTED: Final = text(
+    """
+    select * from imports
+    where id = :import_id and attempt = :attempt and state = 'receiving' and lines = :lines
     """
 )
 _FINISH: Final = text(
@@ -106,15 +112,18 @@ async def save_import(session: AsyncSession, row: Import) -> None:
 
 
 async def advance(
-    session: AsyncSession, *, import_id: str, attempt: int, tally: Tally, now: datetime
+    session: AsyncSession, *, upload: Import, tally: Tally, now: datetime
 ) -> Import | None:
-    """Count what became of some lines. None if this upload is not the newest, or was given up."""
+    """Count what became of some lines. None if the import is not as this upload left it: another
+    is the newest, it was given up, or these lines have been counted.
+    """
     found = await execute(
         session,
         _ADVANCE,
         {
-            "import_id": import_id,
-            "attempt": attempt,
+            "import_id": upload.id,
+            "attempt": upload.attempt,
+            "lines_before": upload.lines,
             "lines": tally.lines,
             "taken": tally.taken,
             "repeated": tally.repeated,
@@ -122,6 +131,17 @@ async def advance(
             "members": tally.members,
             "now": now,
         },
+    )
+    row = found.mappings().one_or_none()
+    return None if row is None else Import(**row)
+
+
+async def find_counted(session: AsyncSession, *, upload: Import, lines: int) -> Import | None:
+    """The import, if this upload is the newest and just these lines have been counted since."""
+    found = await execute(
+        session,
+        _COUNTED,
+        {"import_id": upload.id, "attempt": upload.attempt, "lines": upload.lines + lines},
     )
     row = found.mappings().one_or_none()
     return None if row is None else Import(**row)

@@ -13,7 +13,8 @@ from shared.sql import execute
 
 # A movement posted to a member who was merged since counts as the survivor's: the same file, sent
 # again after the merge, must not post it twice. Nor must it once the merge was taken back: what the
-# survivor's row got meanwhile may have been the other's line, so it counts for either.
+# survivor's row got meanwhile may have been the other's line, so it counts for either. Meanwhile
+# is what `next_moment` makes it: the order in which the accounts were held, not what clocks said.
 _KNOWN: Final = text(
     """
     with recursive given as (
@@ -57,8 +58,22 @@ _ADD: Final = text(
     )
     insert into imported_movements
       (member_id, reference, kind, facts_hash, import_id, recorded_at)
-    select member_id, reference, kind, facts_hash, :import_id, :now from given
+    select member_id, reference, kind, facts_hash, :import_id, greatest(:now, (
+      select max(greatest(merged_at, reversed_at)) + interval '1 microsecond'
+      from member_merges where member_merges.member_id = given.member_id
+    )) from given
     """  # noqa: S608 - a constant
+)
+_NEXT_MOMENT: Final = text(
+    """
+    select greatest(cast(:now as timestamptz), max(noted_at) + interval '1 microsecond') from (
+      select max(recorded_at) as noted_at from imported_movements
+      where member_id = any(:member_ids)
+      union all
+      select max(greatest(merged_at, reversed_at)) from member_merges
+      where member_id = any(:member_ids) or source_member_id = any(:member_ids)
+    ) as noted
+    """
 )
 
 
@@ -84,7 +99,10 @@ async def add_movements(
     import_id: str,
     now: datetime,
 ) -> None:
-    """Record what was posted, so that it never is again."""
+    """Record what was posted, so that it never is again. The accounts must be locked.
+
+    Each is noted as later than every merge into its member: see `next_moment`.
+    """
     await execute(
         session,
         _ADD,
@@ -98,3 +116,19 @@ async def add_movements(
             "now": now,
         },
     )
+
+
+async def next_moment(
+    session: AsyncSession, *, member_ids: Sequence[str], now: datetime
+) -> datetime:
+    """When a merge or reversal of these members, whose accounts are locked, takes effect.
+
+    That is now, but always later than what is on record of them. `now` is when the transaction
+    began: it may have waited since, and the clock of another process may be ahead, or a sandbox's
+    stand still. Merges, reversals and imported movements of a member all hold the account, so
+    moments that only grow from one to the next tell what came between two of them, whatever the
+    clocks.
+    """
+    found = await execute(session, _NEXT_MOMENT, {"member_ids": list(member_ids), "now": now})
+    moment: datetime = found.scalar_one()
+    return moment

@@ -167,10 +167,10 @@ async def test_a_past_that_would_have_lapsed_is_good_for_a_month_yet(
     assert counts(await imported(loyalty, lines)) == (4, 0, 0)
 
     assert await _lots(loyalty) == [
-        ("A", 1, "2026-12-23 04:00"),
-        ("B", 2, "2026-12-23 04:00"),
-        ("D", 4, "2026-12-23 04:00"),
+        ("A", 1, "2026-12-23 16:00"),
+        ("B", 2, "2026-12-23 16:00"),
         ("C", 3, "2026-12-23 16:00"),
+        ("D", 4, "2026-12-23 16:00"),
     ]
 
 
