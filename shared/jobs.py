@@ -45,10 +45,10 @@ async def apart(
     ids: Sequence[str],
     work: Callable[[Sequence[str]], Awaitable[int]],
 ) -> int:
-    """Do a step's work for all of these at once, or for each by itself where that fails.
+    """Do a step's work for all of these at once, or for one half after the other where that fails.
 
-    So nobody whose rows are not as they should be holds up the others: they are left out, in the
-    log and in a figure. Says how much was done. Raises what may pass by itself.
+    So nobody whose rows are not as they should be holds up the others of the step: who fails alone
+    is left out, in the log and in a figure. Says how much was done. Raises what may pass by itself.
     """
     if not ids:
         return 0
@@ -57,16 +57,13 @@ async def apart(
     except Exception as error:
         if is_transient(error):
             raise
-    done = 0
-    for one in sorted(ids):
-        try:
-            done += await _undoing(transaction, [one], work)
-        except Exception as error:
-            if is_transient(error):
-                raise
+        if len(ids) == 1:
             JOB_LEFT_OUT.labels(transaction.actor).inc()
-            _log.exception("job left somebody out", actor=transaction.actor, id=one)
-    return done
+            _log.exception("job left somebody out", actor=transaction.actor, id=ids[0])
+            return 0
+    middle = len(ids) // 2
+    done = await apart(transaction, ids[:middle], work)
+    return done + await apart(transaction, ids[middle:], work)
 
 
 async def _undoing(

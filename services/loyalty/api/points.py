@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
+from services.loyalty.domain.expiry_notices import CLOCK_SKEW
 from services.loyalty.domain.ledger import AccountName, EntryKind
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.store.points import StatementLine, balances_at, balances_now, statement
@@ -78,13 +79,13 @@ async def show_points(
 ) -> PointsReply:
     """A member's points. Points whose hold is over count as available, to the moment."""
     now = request.app.state.clock.now()
-    if as_of is not None and as_of > now:
+    if as_of is not None and as_of > now + CLOCK_SKEW:
         raise InvalidField(pointer="?as_of", reason="moment_in_future")
     async with request.app.state.database.reading() as session:
         balances = await balances_now(session, member_id=member_id, now=now)
         if balances is None:
             raise MemberNotFound
-        if as_of is not None:
+        if as_of is not None and as_of < now:
             balances = await balances_at(session, member_id=member_id, at=as_of)
     return PointsReply(
         member_id=member_id, as_of=as_of or now, **balances_reply(balances).model_dump()

@@ -34,7 +34,7 @@ class Lot:
     expires_at: datetime | None
     programme_version: int
     created_at: datetime
-    #: Under the activity policy: each order or redemption makes the lot good for so many months
+    #: Under the activity policy: each order and spending makes the lot good for so many months
     #: more. It follows from `programme_version`, so it is read and never written.
     renewal_months: int | None = None
 

@@ -18,6 +18,7 @@ from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
 from services.loyalty.store.redemptions import add_redemption, close_redemption
 from services.loyalty.store.tables import Redemption, Reservation, Voucher
+from services.loyalty.store.vouchers import has_ordered
 from shared.contracts.loyalty import PointsRedeemed, PointsRestored, VoucherRedeemed
 from shared.db import Transaction
 from shared.kernel.errors import NotFound
@@ -38,7 +39,7 @@ async def reserve(
     )
     basket = Basket(
         lines=tuple(lines),
-        has_ordered=await store.has_ordered(session, member_id=member_id),
+        has_ordered=await has_ordered(session, member_id=member_id),
         now=transaction.now,
     )
     rules = member.programme.checkout

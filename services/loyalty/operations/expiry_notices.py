@@ -8,6 +8,7 @@ from services.loyalty.domain.expiry_notices import deliver_by, require_possible
 from services.loyalty.domain.facts import AlreadyRecordedDifferently
 from services.loyalty.domain.lots_rules import LotsRules
 from services.loyalty.store import expiry_notices as store
+from services.loyalty.store.erasure import is_erased
 from services.loyalty.store.expiry_notices import Untold
 from services.loyalty.store.programme import current_programme
 from services.loyalty.store.tables import ExpiryNotice, ExpiryNoticeFailure, ExpiryNoticeLot
@@ -31,7 +32,7 @@ class Delivery:
 async def announce_expiries(transaction: Transaction) -> int:
     """Make notices of some points that lapse soon and that no notice covers; how many.
 
-    One notice per member and day. When points are added to a day that was announced, there is a
+    One notice per member and expiry. When points are added to one that was announced, there is a
     further notice of all of them. One that could not be delivered in time any more is not made:
     it would be untrue. It changes no balance, so it needs no account's lock; instead it is alone.
     """
@@ -105,8 +106,11 @@ async def report_failure(
 
 
 async def _locked(transaction: Transaction, *, notice_id: str) -> ExpiryNotice:
-    notice = await store.lock_notice(transaction.session, notice_id=notice_id)
-    if notice is None:
+    """The notice, of somebody who is there: nothing is written about who was erased."""
+    session = transaction.session
+    notice = await store.lock_notice(session, notice_id=notice_id)
+    # Asked under the notice's lock, which an erasure takes as well.
+    if notice is None or await is_erased(session, member_id=notice.member_id):
         raise NotFound
     return notice
 

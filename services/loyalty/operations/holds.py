@@ -91,9 +91,8 @@ async def capture_hold(
     captured = points_to_capture(standing_of(redemption), asked=points, now=transaction.now)
     if captured == 0:
         return redemption
-    # Held points were spent now: that is activity, as it is for points spent at once.
-    member = await note_activity(transaction, settle(transaction, member.active()))
-    member = _capture(transaction, member=member, redemption=redemption, points=captured)
+    settled = settle(transaction, member.active())
+    member = _capture(transaction, member=settled, redemption=redemption, points=captured)
     if captured < redemption.points:
         member = await return_points(
             transaction,
@@ -104,7 +103,9 @@ async def capture_hold(
         )
     redemption.state = "redeemed"
     redemption.closed_at = transaction.now
-    await save_members(transaction.session, [member])
+    # Held points were spent now: that is activity, as it is for points spent at once, and what
+    # came back is renewed as if it had stayed.
+    await save_members(transaction.session, [await note_activity(transaction, member)])
     return redemption
 
 

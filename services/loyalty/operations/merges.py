@@ -145,8 +145,9 @@ async def _join_rows(transaction: Transaction, *, merge: MemberMerge) -> None:
     target, source = rows[merge.member_id], rows[merge.source_member_id]
     facts, filled = fill(profile_of(target), profile_of(source))
     take_profile(target, facts)
-    merge.filled = asdict(filled)
-    target.previously_erased = target.previously_erased or source.previously_erased
+    marked = source.previously_erased and not target.previously_erased
+    merge.filled = {**asdict(filled), "previously_erased": marked}
+    target.previously_erased = target.previously_erased or marked
     target.updated_at = source.updated_at = transaction.now
     source.state, source.merged_into = "merged", target.id
     await transaction.session.flush()

@@ -92,8 +92,10 @@ async def _part_rows(transaction: Transaction, *, merge: MemberMerge) -> None:
     wanted = [merge.member_id, merge.source_member_id]
     rows = await store.lock_rows(transaction.session, member_ids=wanted)
     target, source = rows[merge.member_id], rows[merge.source_member_id]
-    facts = empty_again(profile_of(target), profile_of(source), Filled(**merge.filled))
-    take_profile(target, facts)
+    filled = dict(merge.filled)
+    if filled.pop("previously_erased", False):
+        target.previously_erased = False
+    take_profile(target, empty_again(profile_of(target), profile_of(source), Filled(**filled)))
     target.updated_at = source.updated_at = transaction.now
     source.state, source.merged_into = "active", None
     await transaction.session.flush()

@@ -1,14 +1,15 @@
 """Cancellations of orders: what has not gone back yet goes back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.loyalty.domain.facts import AlreadyRecordedDifferently
 from services.loyalty.domain.order_cancellations import Cancellation, CancellationFacts
 from services.loyalty.domain.order_decisions import cancel
 from services.loyalty.operations.order_books import load_books, save_books
+from services.loyalty.operations.owners import lock_owner
 from services.loyalty.operations.points import stamp_of
 from services.loyalty.store.order_changes import OrderChanges, save_orders
-from services.loyalty.store.orders import find_record, hold_order
+from services.loyalty.store.orders import OrderRecord, find_record, hold_order
 from shared.db import Transaction
 
 
@@ -35,7 +36,7 @@ async def cancel_order(
     if known.cancellation is not None:
         if known.cancellation.facts_hash != facts.hash():
             raise AlreadyRecordedDifferently(id=facts.order_id)
-        return RecordedCancellation(cancellation=known.cancellation, repeated=True)
+        return await _again(transaction, known=known, cancellation=known.cancellation)
     cancellation = Cancellation(
         facts=facts, facts_hash=facts.hash(), member_id=None, recorded_at=transaction.now
     )
@@ -43,7 +44,25 @@ async def cancel_order(
         await save_orders(session, OrderChanges(cancellations=[cancellation]))
         return RecordedCancellation(cancellation=cancellation, repeated=False)
     member, books = await load_books(transaction, record=known, order=known.order)
+    if books.member_is_erased:
+        cancellation = _without_words(cancellation)
     step = cancel(books, cancellation=cancellation, stamp=stamp_of(transaction))
     assert step.cancellation is not None
     await save_books(transaction, member=member, books=step.after, steps=[step])
     return RecordedCancellation(cancellation=step.cancellation, repeated=False)
+
+
+async def _again(
+    transaction: Transaction, *, known: OrderRecord, cancellation: Cancellation
+) -> RecordedCancellation:
+    """What is on record, without words about somebody who is erased, or was while this waited."""
+    if known.order is not None and cancellation.facts.reason is not None:
+        _, member = await lock_owner(transaction, order=known.order)
+        if member.state == "erased":
+            cancellation = _without_words(cancellation)
+    return RecordedCancellation(cancellation=cancellation, repeated=True)
+
+
+def _without_words(cancellation: Cancellation) -> Cancellation:
+    """The same cancellation, of somebody about whom nothing is written any more."""
+    return replace(cancellation, facts=replace(cancellation.facts, reason=None))

@@ -130,8 +130,8 @@ async def redeem_voucher(
     if is_repeated(standing, order_id=order_id, order_fen=order_fen):
         return VoucherUse(view=view, repeated=True)
     discount_fen = redeemed_discount_fen(standing, order_fen=order_fen, now=transaction.now)
-    if standing.worth.kind == "new_customer" and await store.has_other_order(
-        session, member_id=voucher.member_id, order_id=order_id
+    if standing.worth.kind == "new_customer" and await store.has_ordered(
+        session, member_id=voucher.member_id, besides=order_id
     ):
         raise VoucherForNewCustomers
     voucher.state = "redeemed"

@@ -19,7 +19,8 @@ from shared.sql import execute
 
 #: Table → what becomes of the rows of a member who is erased. All run with :member_ids. The last
 #: is about kept replies: one given again under its key must not tell what was erased, so it says
-#: that nobody is there.
+#: that nobody is there. It stays last: the others wait for who is writing about the member, and
+#: only what comes after them sees the replies that those noted.
 ERASED: Final[Mapping[str, str]] = {
     "identities": "delete from identities where member_id = any(:member_ids)",
     "orders": (
@@ -35,8 +36,10 @@ ERASED: Final[Mapping[str, str]] = {
         " where member_id = any(:member_ids) or source_member_id = any(:member_ids)"
     ),
     "member_merge_moves": "delete from member_merge_moves where member_id = any(:member_ids)",
+    # One that just missed its order has no member yet.
     "order_cancellations": (
         "update order_cancellations set reason = null where member_id = any(:member_ids)"
+        " or order_id in (select order_id from orders where member_id = any(:member_ids))"
     ),
     "adjustments": (
         "update adjustments set reason = 'erased', decision_reason = null,"
@@ -68,7 +71,7 @@ ERASED: Final[Mapping[str, str]] = {
     ),
     "member_replies": (
         "with reply as (delete from member_replies where member_id = any(:member_ids) or member_id"
-        " in (select order_id from order_cancellations where member_id = any(:member_ids))"
+        " in (select order_id from orders where member_id = any(:member_ids))"
         " returning scope, key)"
         " update idempotency_keys as kept set status = 404,"
         " media_type = 'application/problem+json', body = :reply"
@@ -165,6 +168,14 @@ async def lock_open_vouchers(
         .execution_options(populate_existing=True)
     )
     return found.all()
+
+
+async def is_erased(session: AsyncSession, *, member_id: str) -> bool:
+    """Whether a member was erased."""
+    found = await session.exec(
+        select(Member.id).where(col(Member.id) == member_id, col(Member.erased_at).is_not(None))
+    )
+    return found.first() is not None
 
 
 async def erase(

@@ -13,13 +13,14 @@ from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.lots import Allocation, Lot
 from services.loyalty.store.lots import stored_lot
 from services.loyalty.store.tables import Member, Redemption, Reservation
+from shared.kernel.records import replace
 from shared.sql import execute
 
 # By the redemption alone, since entries stay where they were when their member was merged into
 # another. What came back to a lot and repaid debt from there is back all the same.
 _USED_LOTS: Final = text(
     """
-    select lots.*, paid.points as paid from (
+    select lots.*, made_by.activity_months, paid.points as paid from (
       select parts.lot_id, -sum(parts.points)::bigint as points
       from point_entries as entries
       join lot_allocations as parts
@@ -29,6 +30,7 @@ _USED_LOTS: Final = text(
       group by parts.lot_id having sum(parts.points) < 0
     ) as paid
     join point_lots as lots on lots.member_id = :member_id and lots.id = paid.lot_id
+    join programme_versions as made_by on made_by.version = lots.programme_version
     order by lots.id
     """
 )
@@ -159,7 +161,9 @@ async def used_lots(
     rows = await execute(
         session, _USED_LOTS, {"member_id": member_id, "redemption_id": redemption_id}
     )
-    return [(stored_lot(row), row.paid) for row in rows]
+    return [
+        (replace(stored_lot(row), renewal_months=row.activity_months), row.paid) for row in rows
+    ]
 
 
 async def as_held(

@@ -12,7 +12,7 @@ from services.loyalty.domain.baskets import OwnedVoucher
 from services.loyalty.domain.lots import Lot
 from services.loyalty.store.lots import stored_lot
 from services.loyalty.store.tables import Reservation, Voucher, VoucherTemplate
-from services.loyalty.store.vouchers import has_other_order, standing_of
+from services.loyalty.store.vouchers import standing_of
 from shared.sql import execute
 
 #: A wallet with more vouchers than this is quoted by the ones that lapse soonest.
@@ -51,13 +51,6 @@ async def vouchers_for_checkout(
     return [
         (voucher, _owned(voucher, template)) for voucher, template in await session.exec(wanted)
     ]
-
-
-async def has_ordered(session: AsyncSession, *, member_id: str) -> bool:
-    """Whether the member has an order of which something was kept, or may have had one before
-    they were erased.
-    """
-    return await has_other_order(session, member_id=member_id, order_id=None)
 
 
 async def add_reservation(session: AsyncSession, reservation: Reservation) -> None:

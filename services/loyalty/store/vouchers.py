@@ -176,14 +176,14 @@ async def save_voucher(session: AsyncSession, voucher: Voucher) -> None:
     await session.flush()
 
 
-async def has_other_order(session: AsyncSession, *, member_id: str, order_id: str | None) -> bool:
-    """Whether the member has an order, besides this one, of which something was kept.
+async def has_ordered(session: AsyncSession, *, member_id: str, besides: str | None = None) -> bool:
+    """Whether the member has an order, besides one, of which something was kept.
 
     Who was erased before is taken to have had one: nobody is a new customer twice.
     """
     kept = select(Order.order_id).where(
         col(Order.member_id) == member_id,
-        col(Order.order_id).is_distinct_from(order_id),
+        col(Order.order_id).is_distinct_from(besides),
         col(Order.state).in_(("paid", "completed")),
     )
     found = await session.exec(

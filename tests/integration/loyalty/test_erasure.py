@@ -16,6 +16,7 @@ from tests.integration.loyalty.members_world import (
     indebted,
     known_as,
     merge,
+    part,
     reserve,
 )
 from tests.integration.loyalty.people import (
@@ -307,6 +308,19 @@ async def test_who_comes_back_is_no_new_customer(loyalty: ServiceUnderTest) -> N
         told[one["member_id"]] = (reply.status_code, reply.json()["code"])
     assert told[back] == (409, "voucher_for_new_customers")
     assert told[fresh][0] == 201
+
+
+async def test_only_while_they_are_one_is_who_was_merged_with_somebody_erased_no_new_customer(
+    loyalty: ServiceUnderTest,
+) -> None:
+    await erase(loyalty, await known_as(loyalty, PHONE))
+    back, fresh = await known_as(loyalty, PHONE), await enrol(loyalty)
+    marks = "select id, previously_erased from members where id = :id"
+    merge_id = (await merge(loyalty, fresh, back))["id"]
+    assert (await loyalty.rows(marks, id=fresh))[0].previously_erased
+    await part(loyalty, merge_id)
+    assert not (await loyalty.rows(marks, id=fresh))[0].previously_erased
+    assert (await loyalty.rows(marks, id=back))[0].previously_erased
 
 
 async def test_what_is_remembered_of_an_identity_leads_to_nobody(loyalty: ServiceUnderTest) -> None:

@@ -111,3 +111,43 @@ async def test_who_shares_the_reference_of_an_import_keeps_their_words(
     await erase(loyalty, await customer(loyalty, "gone"))
     entries = await loyalty.call("list_point_entries", member_id=await customer(loyalty, "here"))
     assert [entry["reason"] for entry in entries.json()["data"]] == [WORDS]
+
+
+async def test_nothing_is_written_about_somebody_who_is_erased(loyalty: ServiceUnderTest) -> None:
+    await imported(loyalty, [balance("OLD-1", 500, expires_at=rfc3339(DAY))])
+    member_id = await customer(loyalty)
+    order = order_of(member_id, paid_fen=100)
+    assert (await loyalty.call("record_order", json=order)).is_success
+    loyalty.clock.at = DAY - timedelta(days=30)
+    await run(loyalty, ANNOUNCE)
+    notice_id = (await notices(loyalty, member_id=member_id))[0]["id"]
+    await erase(loyalty, member_id)
+
+    delivered = {"channel": "letter", "delivered_at": rfc3339(loyalty.clock.now())}
+    for operation, given in (
+        ("confirm_notice_delivery", {**delivered, "receipt": WORDS}),
+        ("report_notice_failure", {"channel": "sms", "reason": WORDS}),
+    ):
+        late = await loyalty.call(operation, notice_id=notice_id, json=given)
+        assert (late.status_code, late.json()["code"]) == (404, "not_found")
+    called_off = {"cancelled_at": "2026-11-23T13:00:00+08:00", "reason": WORDS}
+    for status in (201, 200):
+        reply = await loyalty.call("cancel_order", order_id=order["order_id"], json=called_off)
+        assert (reply.status_code, reply.json()["reason"]) == (status, None)
+    assert WORDS not in await dump(loyalty)
+
+
+async def test_a_cancellation_repeated_after_the_erasure_says_no_word(
+    loyalty: ServiceUnderTest,
+) -> None:
+    await imported(loyalty, [balance("OLD-1", 500)])
+    member_id = await customer(loyalty)
+    order = order_of(member_id, paid_fen=100)
+    called_off = {"cancelled_at": "2026-11-23T13:00:00+08:00", "reason": WORDS}
+    assert (await loyalty.call("record_order", json=order)).is_success
+    first = await loyalty.call("cancel_order", order_id=order["order_id"], json=called_off)
+    assert first.json()["reason"] == WORDS
+    await erase(loyalty, member_id)
+    again = await loyalty.call("cancel_order", order_id=order["order_id"], json=called_off)
+    assert (again.status_code, again.json()["reason"]) == (200, None)
+    assert WORDS not in await dump(loyalty)

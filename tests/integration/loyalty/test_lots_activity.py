@@ -64,6 +64,10 @@ async def test_held_points_are_activity_once_they_are_captured(loyalty: ServiceU
     assert await schedule_of(loyalty, member_id) == [(90, "2027-02-28T16:00:00Z")]
     assert (await capture(loyalty, captured, 4)).status_code == 200
     assert await schedule_of(loyalty, member_id) == [(96, "2027-04-30T16:00:00Z")]
+    loyalty.clock.at = shanghai(2027, 2, 10)
+    everything = await held(loyalty, member_id, 96, reference="G-3")
+    assert (await capture(loyalty, everything, 6)).status_code == 200
+    assert await schedule_of(loyalty, member_id) == [(90, "2027-05-31T16:00:00Z")]
     await audit(loyalty)
 
 

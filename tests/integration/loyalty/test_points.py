@@ -286,6 +286,12 @@ async def test_balances_can_be_read_as_of_any_past_moment(loyalty: ServiceUnderT
     assert await points_of(loyalty, member_id, as_of=rfc3339(began)) == NOTHING
     assert (await points_of(loyalty, member_id, as_of=rfc3339(bought)))["pending"] == 100
     assert (await points_of(loyalty, member_id))["pending"] == 150
+    soon = loyalty.clock.now() + timedelta(minutes=4)
+    assert (await points_of(loyalty, member_id, as_of=rfc3339(soon)))["pending"] == 150, "a clock"
+    ahead = await loyalty.call(
+        "show_points", member_id=member_id, params={"as_of": rfc3339(soon + timedelta(minutes=2))}
+    )
+    assert (ahead.status_code, ahead.json()["errors"][0]["pointer"]) == (422, "?as_of")
     no_zone = await loyalty.call(
         "show_points", member_id=member_id, params={"as_of": "2026-11-23T12:00:00"}
     )
