@@ -22,6 +22,7 @@ from services.loyalty.domain.members import (
     read_birthday,
 )
 from services.loyalty.operations.members import Enrolment, enrol, update_profile
+from services.loyalty.operations.replies import noting
 from services.loyalty.store.members import find_member, member_state, owners_of
 from shared.http.fields import MemberId
 from shared.http.paging import PageReply
@@ -135,12 +136,11 @@ async def update_member_profile(
     }
     language = request_language(request)
     return await write.run(
-        lambda tx: update_profile(
+        lambda tx: noting(
             tx,
-            member_id=member_id,
-            changes=changes,
-            consents=body.consents or {},
+            update_profile(tx, member_id=member_id, changes=changes, consents=body.consents or {}),
             kept_under=write.kept_under,
+            about=lambda _: [member_id],
         ),
         reply=lambda member: Reply(body=member_reply(member, language=language)),
     )

@@ -10,6 +10,7 @@ from services.loyalty.api.shapes import BalancesReply
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.operations.merges import merge_members
 from services.loyalty.operations.merges_reversal import reverse_merge
+from services.loyalty.operations.replies import noting
 from services.loyalty.store.members import member_state
 from services.loyalty.store.merges import list_merges
 from services.loyalty.store.tables import MemberMerge
@@ -90,12 +91,16 @@ async def merge_members_route(
     The higher tier stays; of the profile only gaps are filled.
     """
     return await write.run(
-        lambda tx: merge_members(
+        lambda tx: noting(
             tx,
-            member_id=member_id,
-            source_member_id=body.source_member_id,
-            reason=body.reason,
+            merge_members(
+                tx,
+                member_id=member_id,
+                source_member_id=body.source_member_id,
+                reason=body.reason,
+            ),
             kept_under=write.kept_under,
+            about=_both,
         ),
         reply=lambda merge: Reply(body=_reply(merge), status=201),
     )
@@ -115,8 +120,11 @@ async def reverse_merge_route(
 ) -> Response:
     """Take a merge back, once: what came from the source and was not used since goes back."""
     return await write.run(
-        lambda tx: reverse_merge(
-            tx, merge_id=merge_id, reason=body.reason, kept_under=write.kept_under
+        lambda tx: noting(
+            tx,
+            reverse_merge(tx, merge_id=merge_id, reason=body.reason),
+            kept_under=write.kept_under,
+            about=_both,
         ),
         reply=lambda merge: Reply(body=_reply(merge)),
     )
@@ -138,6 +146,10 @@ async def list_member_merges(
         rows = await list_merges(session, member_id=member_id, before=before, limit=limit + 1)
     page = page_of(rows, limit=limit, mark=lambda row: encode_cursor(row.id))
     return PageReply(data=[_reply(row) for row in page.rows], next_cursor=page.next_cursor)
+
+
+def _both(merge: MemberMerge) -> list[str]:
+    return [merge.member_id, merge.source_member_id]
 
 
 def _reply(merge: MemberMerge) -> MergeReply:

@@ -135,7 +135,6 @@ async def update_profile(
     member_id: str,
     changes: Mapping[str, Any],
     consents: Mapping[str, bool],
-    kept_under: tuple[str, str] | None = None,
 ) -> MemberView:
     """Change the fields that are named in `changes`; None forgets a field. Consents are added to.
 
@@ -151,7 +150,6 @@ async def update_profile(
     member.consents = {**member.consents, **_consents(consents, now=transaction.now)}
     member.updated_at = transaction.now
     await transaction.session.flush()
-    await note_reply(transaction.session, member_ids=[member_id], kept_under=kept_under)
     return await _shown(transaction, member_id)
 
 

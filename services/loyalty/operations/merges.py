@@ -27,7 +27,6 @@ from services.loyalty.store import merges as store
 from services.loyalty.store import merges_moves as moves
 from services.loyalty.store.accounts import LockedMember, lock_members
 from services.loyalty.store.books import save_members
-from services.loyalty.store.erasure import note_reply
 from services.loyalty.store.imports_points import next_moment
 from services.loyalty.store.tables import Member, MemberMerge
 from shared.contracts.loyalty import MemberMerged
@@ -41,7 +40,6 @@ async def merge_members(
     member_id: str,
     source_member_id: str,
     reason: str,
-    kept_under: tuple[str, str] | None = None,
 ) -> MemberMerge:
     """Make the source go on as the member: all that the source has is the member's from now on.
 
@@ -66,7 +64,6 @@ async def merge_members(
     await moves.move_lots(session, merge_id=merge.id, giver=source.id, taker=target.id, back=False)
     merge.orders_debt = await store.orders_debt(session, merge_id=merge.id)
     await save_members(session, _merged(transaction, merge, target=target, source=source))
-    await note_reply(session, member_ids=[member_id, source_member_id], kept_under=kept_under)
     _note(transaction, merge=merge)
     return merge
 

@@ -29,7 +29,6 @@ from services.loyalty.store import merges as store
 from services.loyalty.store import merges_moves as moves
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
-from services.loyalty.store.erasure import note_reply
 from services.loyalty.store.imports_orders import hold_orders
 from services.loyalty.store.imports_points import next_moment
 from services.loyalty.store.tables import MemberMerge
@@ -43,7 +42,6 @@ async def reverse_merge(
     *,
     merge_id: str,
     reason: str,
-    kept_under: tuple[str, str] | None = None,
 ) -> MemberMerge:
     """Take a merge back, once.
 
@@ -72,7 +70,6 @@ async def reverse_merge(
     await moves.move_lots(session, merge_id=merge.id, giver=target.id, taker=source.id, back=True)
     parted = await _part_standings(transaction, merge=merge, target=target, source=source)
     await save_members(session, parted)
-    await note_reply(session, member_ids=[target.id, source.id], kept_under=kept_under)
     await _record(transaction, merge=merge, reason=reason)
     return merge
 

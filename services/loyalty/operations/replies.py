@@ -1,4 +1,4 @@
-"""Kept replies that repeat what people wrote, so that erasing the member changes them too."""
+"""Kept replies that show a member or repeat what people wrote, so that erasing changes them too."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
