@@ -10,7 +10,7 @@ import asyncpg
 
 from shared.batches import Answered, BatchOperation, NeedsCare, Saving, Stale, Submission
 from shared.batching import Busy
-from shared.db import Database, Occasion
+from shared.db import Database, Occasion, is_transient
 from shared.idempotency import (
     IdempotencyInFlight,
     IdempotencyKeyReused,
@@ -19,7 +19,7 @@ from shared.idempotency import (
     find_replies,
 )
 from shared.kernel.errors import Refusal, RefusalKind
-from shared.lanes import Connection
+from shared.lanes import WAIT_LONG, Connection
 from shared.outbox import NewEvent
 from shared.telemetry import BATCHED
 
@@ -42,19 +42,22 @@ class BatchRunner(Generic[Command, State, Result]):
         self._name = type(operation).__name__.lower()
 
     async def run(self, batch: Sequence[Submission[Command, Result]]) -> None:
-        """Give every submission its outcome."""
-        keys = {(one.claim.scope, one.claim.key) for one in batch}
-        left = batch
-        if len(keys) == len(batch):
-            try:
-                left = await self._quickly(batch)
-            except Stale:
-                pass
-            except asyncpg.PostgresError as error:
-                if _is_away(error):
-                    raise
+        """Give every submission its outcome.
+
+        Who has the key of one before them comes after it, and finds its reply.
+        """
+        firsts, twins = _by_key(batch)
+        left: Sequence[Submission[Command, Result]] = firsts
+        try:
+            left = await self._quickly(firsts)
+        except Exception as error:
+            if _is_away(error):
+                raise
         if left:
             await self._carefully(left)
+        while twins:
+            firsts, twins = _by_key(twins)
+            await self._carefully(firsts)
 
     async def _quickly(
         self, batch: Sequence[Submission[Command, Result]]
@@ -70,42 +73,57 @@ class BatchRunner(Generic[Command, State, Result]):
         return outcomes.aside
 
     async def _carefully(self, batch: Sequence[Submission[Command, Result]]) -> None:
-        """All together, or one by one if that is refused as a whole."""
+        """All together, or one by one if that is refused as a whole.
+
+        Each is tried once before anybody is waited for: whose row somebody else holds must not
+        keep the others.
+        """
         if len(batch) == 1:
             await self._alone(batch[0])
             return
         try:
             await self._locked(batch)
-        except Stale:
-            pass
-        except asyncpg.PostgresError as error:
+        except Exception as error:
             if _is_away(error):
                 raise
         else:
             return
-        for one in batch:
-            if not one.outcome.done():
-                await self._alone(one)
+        for one in [one for one in batch if not await self._tried(one)]:
+            await self._alone(one)
+
+    async def _tried(self, one: Submission[Command, Result]) -> bool:
+        """Whether a request has its outcome after an attempt that waits for nobody for long."""
+        if not one.outcome.done():
+            try:
+                await self._locked([one])
+            except _CURABLE:
+                return one.outcome.done()
+            except Exception as trouble:
+                _fail(one, trouble)
+        return True
 
     async def _alone(self, one: Submission[Command, Result]) -> None:
         """One request by itself: a few attempts against races, then it is told what is wrong."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                await self._locked([one])
+                await self._locked([one], patiently=True)
             except Exception as trouble:
                 if one.outcome.done():  # by its first reply, or by a caller who went away
                     return
-                curable = isinstance(trouble, Stale | _CONTENTION)
-                if attempt == _ATTEMPTS or not curable:
-                    one.outcome.set_exception(Busy() if isinstance(trouble, Stale) else trouble)
+                if attempt == _ATTEMPTS or not isinstance(trouble, _RACES):
+                    _fail(one, trouble)
                     return
                 await asyncio.sleep(0.01 * attempt)
             else:
                 return
 
-    async def _locked(self, batch: Sequence[Submission[Command, Result]]) -> None:
+    async def _locked(
+        self, batch: Sequence[Submission[Command, Result]], *, patiently: bool = False
+    ) -> None:
         now = self._database.clock.now()
         async with self._database.lanes.take() as connection, connection.transaction():
+            if patiently:
+                await connection.execute(WAIT_LONG)
             fresh = await self._claimed(connection, batch, now=now)
             if not fresh:
                 return
@@ -128,9 +146,7 @@ class BatchRunner(Generic[Command, State, Result]):
         now: datetime,
     ) -> "list[Submission[Command, Result]]":
         """Those whose keys are new; the others get their first reply, or what is wrong."""
-        firsts: dict[tuple[str, str], Submission[Command, Result]] = {}
-        for one in batch:
-            firsts.setdefault((one.claim.scope, one.claim.key), one)
+        firsts = {_key_of(one): one for one in batch}
         try:
             ours = await claim_keys(
                 connection, [firsts[key].claim for key in sorted(firsts)], now=now
@@ -144,11 +160,7 @@ class BatchRunner(Generic[Command, State, Result]):
             known = await find_replies(connection, [one.claim for one in others])
             for one in others:
                 _replay(one, known)
-        fresh = [one for key, one in firsts.items() if key in ours]
-        twins = [one for one in batch if firsts[(one.claim.scope, one.claim.key)] is not one]
-        if twins:
-            raise Stale  # two with one key in one batch: one by one
-        return fresh
+        return [one for key, one in firsts.items() if key in ours]
 
     async def _decide_and_save(
         self,
@@ -227,8 +239,29 @@ def _replay(one: Submission[Any, Any], known: dict[tuple[str, str], tuple[bytes,
         one.outcome.set_result(Answered(stored=found[1], replayed=True))
 
 
-def _is_away(error: asyncpg.PostgresError) -> bool:
+def _key_of(one: Submission[Any, Any]) -> tuple[str, str]:
+    return one.claim.scope, one.claim.key
+
+
+def _by_key(
+    batch: Sequence[Submission[Command, Result]],
+) -> tuple[list[Submission[Command, Result]], list[Submission[Command, Result]]]:
+    """The first of each key, and the others."""
+    firsts: dict[tuple[str, str], Submission[Command, Result]] = {}
+    for one in batch:
+        firsts.setdefault(_key_of(one), one)
+    return list(firsts.values()), [one for one in batch if firsts[_key_of(one)] is not one]
+
+
+def _fail(one: Submission[Any, Any], trouble: Exception) -> None:
+    if not one.outcome.done():
+        one.outcome.set_exception(Busy() if isinstance(trouble, Stale) else trouble)
+
+
+def _is_away(error: Exception) -> bool:
     """The server or its connection fails, so nobody would fare better alone."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return is_transient(error)
     state = error.sqlstate or "08000"
     return state[:2] in {"08", "53", "58"} or (state[:2] == "57" and state != _CANCELLED)
 
@@ -236,9 +269,12 @@ def _is_away(error: asyncpg.PostgresError) -> bool:
 _CANCELLED: Final = "57014"
 
 #: What another transaction may have caused, and another attempt may cure.
-_CONTENTION: Final = (
-    asyncpg.UniqueViolationError
-    | asyncpg.DeadlockDetectedError
-    | asyncpg.SerializationError
-    | asyncpg.LockNotAvailableError
+_RACES: Final = (
+    Stale,
+    asyncpg.UniqueViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
 )
+#: The same, and a key that somebody else is at work on.
+_CURABLE: Final = (*_RACES, IdempotencyInFlight)

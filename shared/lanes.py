@@ -26,8 +26,12 @@ _LOST: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, Ti
 _SETTINGS: Final = """
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;
-    set enable_material = off; set jit = off
+    set enable_material = off; set jit = off;
+    set lock_timeout = '300ms'
 """
+#: A batch waits for nobody's row for long, since all of it would wait; who is alone may, for the
+#: rest of the transaction, as long as any other write.
+WAIT_LONG: Final = "set local lock_timeout = '2s'"
 
 
 class Lanes:

@@ -1,6 +1,6 @@
 """API keys over HTTP."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Request, Response
@@ -155,8 +155,8 @@ def _place(cursor: str) -> tuple[datetime, str]:
     created_at, key_id = decode_cursor(cursor, str, str)
     try:
         at = datetime.fromisoformat(str(created_at))
-    except ValueError:
+        if at.tzinfo is None:
+            raise InvalidCursor
+        return at.astimezone(UTC), str(key_id)
+    except (ValueError, OverflowError):
         raise InvalidCursor from None
-    if at.tzinfo is None:
-        raise InvalidCursor
-    return at, str(key_id)

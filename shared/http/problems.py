@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from shared.db import is_transient
+from shared.idempotency import IdempotencyInFlight
 from shared.kernel.errors import InvalidField, Refusal, RefusalKind
 from shared.kernel.texts import Language, language_of, text
 from shared.telemetry import current_request
@@ -64,7 +65,7 @@ def problem(
     if shown and facts:
         body["facts"] = dict(facts)
     headers: dict[str, str] = {"Content-Language": language}
-    if status in (429, 503):
+    if status in (429, 503) or code == IdempotencyInFlight.code:
         headers["Retry-After"] = str((facts or {}).get("retry_after_s", _RETRY_S))
     if status == RefusalKind.unauthenticated.value:
         headers["WWW-Authenticate"] = "Bearer"

@@ -38,11 +38,16 @@ def text(key: str, *, language: Language, facts: Mapping[str, str | int] | None 
         return words
 
 
-@lru_cache(maxsize=256)
 def language_of(accept_language: str | None) -> Language:
     """Choose the language by an Accept-Language header (RFC 9110 §12.5.4); Chinese by default."""
+    # Cut before it is remembered: anybody may send any header.
+    return _language_of((accept_language or "")[:200])
+
+
+@lru_cache(maxsize=256)
+def _language_of(accept_language: str) -> Language:
     best: tuple[float, Language] = (0.0, DEFAULT_LANGUAGE)
-    for part in (accept_language or "").split(",")[:10]:
+    for part in accept_language.split(",")[:10]:
         tag, _, weight = part.lower().partition(";")
         quality = _quality(weight.strip().removeprefix("q="))
         language: Language | None = _known(tag.strip())

@@ -22,8 +22,11 @@ from shared.http.problems import request_language
 from shared.http.tokens import Principal
 from shared.http.writes import IdempotencyKeyMissing, IdempotencyKeyReused
 from shared.kernel.errors import NotFound, Refusal, RefusalKind
-from shared.kernel.paging import Page, decode_cursor, encode_cursor, page_of
+from shared.kernel.paging import InvalidCursor, Page, decode_cursor, encode_cursor, page_of
 from shared.kernel.texts import text
+
+#: More lines than any file of 512 MiB has, and what their column holds.
+_LINES_MAX: Final = 2**31
 
 ImportId = Annotated[str, Field(pattern=id_pattern("imp"))]
 EnrolQuery = Annotated[
@@ -108,8 +111,10 @@ async def import_of(request: Request, *, import_id: str, kind: ImportKind) -> Im
 async def refusals_of(
     request: Request, *, import_id: str, kind: ImportKind, limit: int, cursor: CursorQuery
 ) -> Page[ImportRefusal]:
-    """A page of the lines that an import refused. Raises NotFound."""
+    """A page of the lines that an import refused. Raises NotFound and InvalidCursor."""
     after = int(decode_cursor(cursor, int)[0]) if cursor else 0
+    if not 0 <= after < _LINES_MAX:
+        raise InvalidCursor
     await import_of(request, import_id=import_id, kind=kind)
     async with request.app.state.database.reading() as session:
         rows = await store.list_refusals(session, import_id=import_id, after=after, limit=limit + 1)

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from gateway.domain.api_keys import ALL_SCOPES, new_key, read_key
 from gateway.policy import SCOPES
+from shared.kernel.paging import encode_cursor
 from shared.sql import execute
 from tests.integration.gateway.rig import GatewayStarter, GatewayUnderTest
 from tests.support.service import NOON
@@ -217,7 +218,14 @@ async def test_keys_are_listed_newest_first_page_by_page(start_gateway: GatewayS
     assert [times[one] for one in shown] == sorted(times.values(), reverse=True)
 
 
-@pytest.mark.parametrize("cursor", ["x", "WyJ4IiwieSJd", "WzFd", "%00"])
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x", "WyJ4IiwieSJd", "WzFd", "%00",
+        encode_cursor("0001-01-01T00:00:00+14:00", "x"),
+        encode_cursor("9999-12-31T23:59:59-14:00", "x"),
+    ],
+)  # fmt: skip
 async def test_a_cursor_that_is_not_ours_is_refused(gateway: GatewayUnderTest, cursor: str) -> None:
     answer = await gateway.call("GET", f"/v1/api_keys?cursor={cursor}")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from shared.kernel.paging import encode_cursor
 from shared.sql import execute
 from tests.integration.loyalty.imports_world import (
     counts,
@@ -151,6 +152,17 @@ async def test_refused_lines_come_page_by_page_with_a_reason_for_people(
         cursor = page.json()["next_cursor"]
 
     assert (seen, cursor) == ([1, 2, 3, 4, 5], None)
+
+
+@pytest.mark.parametrize("at", [-1, 2**31, 2**40])
+async def test_a_cursor_beyond_all_lines_is_refused(loyalty: ServiceUnderTest, at: int) -> None:
+    ended = await imported(loyalty, ndjson([{"order_id": ""}]))
+    reply = await loyalty.call(
+        "list_order_import_refusals",
+        import_id=ended["id"],
+        params={"cursor": encode_cursor(at)},
+    )
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid_cursor")
 
 
 async def test_nothing_of_a_refused_line_is_kept(loyalty: ServiceUnderTest) -> None:

@@ -130,7 +130,7 @@ async def run_batch(
     loyalty: ServiceUnderTest, operation: Operation, given: Sequence[Facts]
 ) -> list[Any]:
     """One batch of these; what each of them was told."""
-    batch = [_submission(facts) for facts in given]
+    batch = [submission(facts) for facts in given]
     await BatchRunner(database=loyalty.database, operation=operation).run(batch)
     return [await _told(one) for one in batch]
 
@@ -221,7 +221,8 @@ async def _ordinary(loyalty: ServiceUnderTest, facts: Facts) -> Any:
     return _done(done).body.decode()
 
 
-def _submission(facts: Facts) -> Submission[Facts, Any]:
+def submission(facts: Facts) -> Submission[Facts, Any]:
+    """A request that reports a fact, under a key of its own."""
     return Submission(
         subject=facts.order_id,
         command=facts,

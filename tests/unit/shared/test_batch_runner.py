@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,9 @@ class Connection:
         yield
         if self.lost_at in self._claimed:
             raise LOST
+
+    async def execute(self, statement: str) -> None:
+        """Be patient or not: nobody is waited for here."""
 
     async def fetch(
         self, statement: str, scopes: Sequence[str], keys: Sequence[str], *_: object
@@ -101,11 +104,13 @@ def asked(key: str) -> Submission[str, str]:
     )
 
 
-async def run(connection: Connection, *batch: Submission[str, str]) -> list[object]:
+async def run(
+    connection: Connection, *batch: Submission[str, str], operation: "Careful | None" = None
+) -> list[object]:
     """Run a batch; the outcomes, of whatever kind they are."""
     runner: BatchRunner[str, bool, str] = BatchRunner(
         database=Database(connection),  # type: ignore[arg-type]
-        operation=Careful(),
+        operation=operation or Careful(),
     )
     await runner.run(batch)
     return await asyncio.gather(*(one.outcome for one in batch), return_exceptions=True)
@@ -139,3 +144,38 @@ async def test_whose_commit_is_lost_is_told_and_the_neighbours_get_their_own() -
     connection = Connection(lost_at="lost")
     outcomes = await run(connection, asked("lost"), asked("one"), asked("other"))
     assert outcomes == [LOST, answer("one"), answer("other")]
+
+
+class Quick(Careful):
+    """An operation that the quick way can do, each key once; it counts how often it loads."""
+
+    def __init__(self) -> None:
+        self.loads: list[int] = []
+
+    async def load(
+        self, connection: Any, commands: Sequence[str], *, now: datetime, careful: bool
+    ) -> bool:
+        self.loads.append(len(commands))
+        return True
+
+
+async def test_who_repeats_a_key_in_a_batch_takes_it_from_nobody() -> None:
+    connection, operation = Connection(), Quick()
+    first, twin, third = asked("same"), asked("same"), asked("same")
+    batch = [asked("one"), first, twin, asked("other"), third]
+    assert await run(connection, *batch, operation=operation) == [
+        answer("one"),
+        answer("same"),
+        Answered(stored=answer("same").stored, replayed=True),
+        answer("other"),
+        Answered(stored=answer("same").stored, replayed=True),
+    ]
+    assert operation.loads == [3]
+
+
+async def test_a_reply_that_cannot_be_made_is_that_requests_trouble_alone() -> None:
+    broken = replace(asked("broken"), reply=lambda _: 1 / 0)  # type: ignore[arg-type, return-value]
+    outcomes = await run(Connection(), asked("one"), broken, asked("other"), operation=Quick())
+    assert outcomes[0] == answer("one")
+    assert isinstance(outcomes[1], ZeroDivisionError)
+    assert outcomes[2] == answer("other")
