@@ -2,25 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import asyncpg
 
-from shared.batches import Answered, BatchOperation, NeedsCare, Saving, Stale, Submission
-from shared.batching import Busy
+from shared.batch_outcomes import Outcomes, by_key, fail, key_of, replay
+from shared.batches import BatchOperation, NeedsCare, Saving, Stale, Submission
 from shared.db import Database, Occasion, is_transient
-from shared.idempotency import (
-    IdempotencyInFlight,
-    IdempotencyKeyReused,
-    Stored,
-    claim_keys,
-    find_replies,
-)
+from shared.idempotency import IdempotencyInFlight, claim_keys, find_replies
 from shared.kernel.errors import Refusal, RefusalKind
 from shared.lanes import WAIT_LONG, Connection
-from shared.outbox import NewEvent
 from shared.telemetry import BATCHED
 
 _ATTEMPTS: Final = 3
@@ -46,7 +38,7 @@ class BatchRunner(Generic[Command, State, Result]):
 
         Who has the key of one before them comes after it, and finds its reply.
         """
-        firsts, twins = _by_key(batch)
+        firsts, twins = by_key(batch)
         left: Sequence[Submission[Command, Result]] = firsts
         try:
             left = await self._quickly(firsts)
@@ -56,7 +48,7 @@ class BatchRunner(Generic[Command, State, Result]):
         if left:
             await self._carefully(left)
         while twins:
-            firsts, twins = _by_key(twins)
+            firsts, twins = by_key(twins)
             await self._carefully(firsts)
 
     async def _quickly(
@@ -99,7 +91,7 @@ class BatchRunner(Generic[Command, State, Result]):
             except _CURABLE:
                 return one.outcome.done()
             except Exception as trouble:
-                _fail(one, trouble)
+                fail(one, trouble)
         return True
 
     async def _alone(self, one: Submission[Command, Result]) -> None:
@@ -111,7 +103,7 @@ class BatchRunner(Generic[Command, State, Result]):
                 if one.outcome.done():  # by its first reply, or by a caller who went away
                     return
                 if attempt == _ATTEMPTS or not isinstance(trouble, _RACES):
-                    _fail(one, trouble)
+                    fail(one, trouble)
                     return
                 await asyncio.sleep(0.01 * attempt)
             else:
@@ -146,7 +138,7 @@ class BatchRunner(Generic[Command, State, Result]):
         now: datetime,
     ) -> "list[Submission[Command, Result]]":
         """Those whose keys are new; the others get their first reply, or what is wrong."""
-        firsts = {_key_of(one): one for one in batch}
+        firsts = {key_of(one): one for one in batch}
         try:
             ours = await claim_keys(
                 connection, [firsts[key].claim for key in sorted(firsts)], now=now
@@ -159,7 +151,7 @@ class BatchRunner(Generic[Command, State, Result]):
         if others:
             known = await find_replies(connection, [one.claim for one in others])
             for one in others:
-                _replay(one, known)
+                replay(one, known)
         return [one for key, one in firsts.items() if key in ours]
 
     async def _decide_and_save(
@@ -169,8 +161,8 @@ class BatchRunner(Generic[Command, State, Result]):
         batch: Sequence[Submission[Command, Result]],
         *,
         now: datetime,
-    ) -> "_Outcomes[Command, Result]":
-        outcomes: _Outcomes[Command, Result] = _Outcomes()
+    ) -> Outcomes[Command, Result]:
+        outcomes: Outcomes[Command, Result] = Outcomes()
         for one in batch:
             one.context.run(self._decide, state, one, outcomes, now)
         saving = Saving(
@@ -186,7 +178,7 @@ class BatchRunner(Generic[Command, State, Result]):
         self,
         state: State,
         one: Submission[Command, Result],
-        outcomes: "_Outcomes[Command, Result]",
+        outcomes: Outcomes[Command, Result],
         now: datetime,
     ) -> None:
         occasion = Occasion(now=now, actor=one.actor)
@@ -208,54 +200,10 @@ class BatchRunner(Generic[Command, State, Result]):
         outcomes.kept.append((one, one.reply(result)))
         outcomes.events += occasion.events
 
-    def _tell(self, outcomes: "_Outcomes[Command, Result]") -> None:
+    def _tell(self, outcomes: Outcomes[Command, Result]) -> None:
         if outcomes.events:
             self._database.on_events()
-        for one, stored in outcomes.kept:
-            if not one.outcome.done():
-                one.outcome.set_result(Answered(stored=stored))
-        for one, refusal in outcomes.refused:
-            if not one.outcome.done():
-                one.outcome.set_exception(refusal)
-
-
-@dataclass(kw_only=True)
-class _Outcomes(Generic[Command, Result]):
-    kept: list[tuple[Submission[Command, Result], Stored]] = field(default_factory=list)
-    refused: list[tuple[Submission[Command, Result], Exception]] = field(default_factory=list)
-    aside: list[Submission[Command, Result]] = field(default_factory=list)
-    events: list[NewEvent] = field(default_factory=list)
-
-
-def _replay(one: Submission[Any, Any], known: dict[tuple[str, str], tuple[bytes, Stored]]) -> None:
-    if one.outcome.done():
-        return
-    found = known.get((one.claim.scope, one.claim.key))
-    if found is None:
-        one.outcome.set_exception(IdempotencyInFlight())
-    elif found[0] != one.claim.fingerprint:
-        one.outcome.set_exception(IdempotencyKeyReused())
-    else:
-        one.outcome.set_result(Answered(stored=found[1], replayed=True))
-
-
-def _key_of(one: Submission[Any, Any]) -> tuple[str, str]:
-    return one.claim.scope, one.claim.key
-
-
-def _by_key(
-    batch: Sequence[Submission[Command, Result]],
-) -> tuple[list[Submission[Command, Result]], list[Submission[Command, Result]]]:
-    """The first of each key, and the others."""
-    firsts: dict[tuple[str, str], Submission[Command, Result]] = {}
-    for one in batch:
-        firsts.setdefault(_key_of(one), one)
-    return list(firsts.values()), [one for one in batch if firsts[_key_of(one)] is not one]
-
-
-def _fail(one: Submission[Any, Any], trouble: Exception) -> None:
-    if not one.outcome.done():
-        one.outcome.set_exception(Busy() if isinstance(trouble, Stale) else trouble)
+        outcomes.tell()
 
 
 def _is_away(error: Exception) -> bool:
