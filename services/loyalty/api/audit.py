@@ -104,7 +104,7 @@ async def show_ledger_proof(request: Request) -> ProofReply:
     async with database.reading() as session:
         newest = await checkpoints.last_checkpoint(session)
         entries = await checkpoints.entries_of_all(session)
-        done = await reconciliations.last_finished(session)
+        done = await reconciliations.last_finished(session, now=database.clock.now())
     found = [] if done is None else done.first_disagreements[:_SHOWN]
     return ProofReply(
         checkpoint=None if newest is None else _checkpoint(newest),
@@ -161,7 +161,9 @@ async def show_reconciliation(
 async def show_member_proof(
     member_id: MemberId, request: Request, principal: CurrentPrincipal
 ) -> MemberProofReply:
-    """One member's chain, recomputed from all its entries, allocations and lots."""
+    """One member's chain, recomputed from all its entries, allocations and lots, and compared with
+    what the checkpoints saw of it.
+    """
     database: Database = request.app.state.database
     proof = await database.run(
         lambda transaction: prove_member(transaction, member_id=member_id), actor=principal.actor

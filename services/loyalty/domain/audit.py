@@ -5,18 +5,17 @@ a dump alike. Of each member the first row that was altered, removed or moved is
 tell what no member's own rows can: that a member is gone, or cut back together with the account.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from services.loyalty.domain.audit_chain import Chain
 from services.loyalty.domain.audit_checkpoints import CheckpointTally
-from services.loyalty.domain.audit_rows import Finding, Rows
+from services.loyalty.domain.audit_rows import Finding, Findings, Row, Rows
 
 #: How often progress is told, in entries.
 _PROGRESS_EVERY: Final = 50_000
-
-Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,19 +68,16 @@ def audit_ledger(
 ) -> Audit:
     """Recompute every chain and compare everything that must agree."""
     walk = _Walk(rows, on_progress)
-    findings: list[Finding] = []
-    faults = 0
-    for finding in (*walk.members(), *walk.checkpoints(expected)):
-        faults += 1
-        if len(findings) < most_findings:
-            findings.append(finding)
+    findings = Findings(most_findings)
+    for finding in itertools.chain(walk.members(), walk.checkpoints(expected)):
+        findings.add(finding)
     return Audit(
         members=walk.member_count,
         entries=walk.entry_count,
         checkpoints=walk.tally.count,
         last_checkpoint=walk.tally.last,
-        faults=faults,
-        findings=tuple(findings),
+        faults=findings.count,
+        findings=tuple(findings.first),
     )
 
 
@@ -113,7 +109,12 @@ class _Walk:
     def checkpoints(self, expected: Expected | None) -> Iterator[Finding]:
         """What is wrong with the checkpoints; totals only where all members are in order."""
         yield from self.tally.findings(self._checkpoints, totals=self._clean)
-        if expected is not None and self.tally.hashes.get(expected.number) != expected.hash:
+        if expected is None:
+            return
+        newest = max(self.tally.hashes, default=0)
+        if expected.number > newest:
+            yield Finding("checkpoint_absent", {"checkpoint": expected.number, "newest": newest})
+        elif self.tally.hashes.get(expected.number) != expected.hash:
             yield Finding("checkpoint_not_as_noted", {"checkpoint": expected.number})
 
     def _member(self, member_id: str) -> Finding | None:
@@ -137,7 +138,20 @@ class _Walk:
             return chain.finding
         # A cut through the chain explains what the account and the lots say, not the reverse.
         cut = marks.finding(chain.seq)
-        if cut is None and not (known and accounts):
-            absent = "account_missing" if known else "member_missing"
-            return Finding(absent, {"member": member_id})
-        return cut or chain.finding
+        return cut or _not_once(member_id, known, accounts) or chain.finding
+
+
+def _not_once(member_id: str, known: Sequence[Row], accounts: Sequence[Row]) -> Finding | None:
+    """A member's own row or account that is not there, or there more than once.
+
+    One row of two could be the clean one that an audit compares, the other the one that is used.
+    """
+    for code, wrong in (
+        ("member_missing", not known),
+        ("account_missing", not accounts),
+        ("member_twice", len(known) > 1),
+        ("account_twice", len(accounts) > 1),
+    ):
+        if wrong:
+            return Finding(code, {"member": member_id})
+    return None

@@ -16,6 +16,21 @@ class Finding:
     facts: Mapping[str, str | int]
 
 
+class Findings:
+    """The first of many findings, and how many there were: what is wrong throughout fits, too."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.first: list[Finding] = []
+        self.count = 0
+
+    def add(self, finding: Finding) -> None:
+        """Count one more, and keep it while there is room."""
+        self.count += 1
+        if len(self.first) < self._most:
+            self.first.append(finding)
+
+
 class Rows:
     """A table's rows in order of their first two values, taken member by member."""
 

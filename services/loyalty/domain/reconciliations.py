@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from services.loyalty.domain.chain import ACCOUNTS, MEMBER_ACCOUNTS
@@ -16,9 +17,11 @@ Identity = Literal[
     "holds_are_held",
     "entries_are_dense",
     "checkpoint_is_kept",
+    "checkpoints_are_kept",
     "ledger_adds_up_to_nothing",
     "ledger_is_checkpoint",
     "accounts_are_ledger",
+    "guards_stand",
 ]
 #: How many disagreements are kept by name; all are counted.
 KEPT_DISAGREEMENTS: Final = 100
@@ -30,6 +33,26 @@ class Disagreement:
 
     member_id: str | None
     identities: Sequence[Identity]
+
+
+def is_recent(at: datetime, *, now: datetime, every: timedelta) -> bool:
+    """Whether what is due `every` so often was done lately enough.
+
+    What is dated in the future was not: a clock that was ahead for a minute, or a row put in by
+    hand, would stop the proofs until that day comes.
+    """
+    return timedelta(0) <= now - at < every
+
+
+def checkpoints_disagreement(*, newest: int, recorded: int) -> Disagreement | None:
+    """Compare the number of the newest checkpoint with the highest a reconciliation ever recorded.
+
+    What is left of the checkpoints agrees with itself where the last of them were removed, together
+    with what they covered. 0 where there is none.
+    """
+    if newest >= recorded:
+        return None
+    return Disagreement(member_id=None, identities=["checkpoints_are_kept"])
 
 
 def ledger_disagreement(

@@ -1,6 +1,6 @@
 """Reconciliation: a walk over all members that compares what must agree."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,14 +10,18 @@ from prometheus_client import Gauge
 from services.loyalty.domain.reconciliations import (
     KEPT_DISAGREEMENTS,
     Disagreement,
+    checkpoints_disagreement,
+    is_recent,
     ledger_disagreement,
 )
 from services.loyalty.store import checkpoints
 from services.loyalty.store import reconciliations as store
+from services.loyalty.store.reconciliations_guards import missing_guards
 from services.loyalty.store.tables import LedgerReconciliation
 from shared.contracts.loyalty import LedgerDisagreed
 from shared.db import Transaction
 from shared.kernel.ids import new_id
+from shared.kernel.texts import text
 
 _log = structlog.get_logger()
 
@@ -27,7 +31,16 @@ _DISAGREEMENTS: Final = Gauge(
 _RECONCILED: Final = Gauge(
     "huitou_ledger_reconciled_timestamp_seconds", "When the last reconciliation ended"
 )
-_CHECKPOINT: Final = Gauge("huitou_ledger_checkpoint_number", "Number of the last checkpoint")
+_CHECKPOINT: Final = Gauge(
+    "huitou_ledger_checkpoint_number", "Number of the last checkpoint; 0 while there is none"
+)
+_CHECKPOINT_AT: Final = Gauge(
+    "huitou_ledger_checkpoint_timestamp_seconds", "When the last checkpoint was taken"
+)
+_UNCOVERED: Final = Gauge(
+    "huitou_ledger_uncovered_entries",
+    "Entries seen by the last reconciliation that no checkpoint covers yet",
+)
 
 _SLICE: Final = 1_000
 #: How many members an event and a log line name; the record keeps more.
@@ -49,10 +62,23 @@ async def start_reconciliation(transaction: Transaction) -> LedgerReconciliation
         first_disagreements=[],
         started_at=now,
     )
+    _note(new, await _before_the_walk(transaction, newest=new.checkpoint or 0))
     await store.add_reconciliation(session, new)
     running = await store.find_running(session)
     # It may have ended since; then ours is not written, and the one that ended is as fresh.
-    return running or await store.last_finished(session) or new
+    return running or await store.last_finished(session, now=now) or new
+
+
+async def _before_the_walk(transaction: Transaction, *, newest: int) -> Sequence[Disagreement]:
+    """What can be told without looking at any member; noted first, so that it is kept by name."""
+    recorded = await store.highest_checkpoint(transaction.session)
+    lost = checkpoints_disagreement(newest=newest, recorded=recorded)
+    found = [lost] if lost else []
+    missing = await missing_guards(transaction.session)
+    if missing:
+        _log.error("ledger guards missing", missing=missing)
+        found.append(Disagreement(member_id=None, identities=["guards_stand"]))
+    return found
 
 
 async def reconcile_ledger(transaction: Transaction, *, every: timedelta) -> int:
@@ -61,8 +87,8 @@ async def reconcile_ledger(transaction: Transaction, *, every: timedelta) -> int
     running = await store.claim_running(session)
     if running is None:
         await _tell_figures(transaction)
-        started = await store.last_started(session)
-        if started is not None and started > now - every:
+        started = await store.last_started(session, now=now)
+        if started is not None and is_recent(started, now=now, every=every):
             return 0
         await start_reconciliation(transaction)
         return 1
@@ -105,6 +131,7 @@ async def _finish(transaction: Transaction, running: LedgerReconciliation) -> No
         reconciliation=running.id,
         disagreements=running.disagreements,
         first=running.first_disagreements[:_NAMED],
+        meaning=_words(running.first_disagreements[:_NAMED]),
     )
     transaction.record(
         LedgerDisagreed(
@@ -125,12 +152,22 @@ def _note(running: LedgerReconciliation, disagreements: Sequence[Disagreement]) 
     running.first_disagreements = [*running.first_disagreements, *added][:KEPT_DISAGREEMENTS]
 
 
+def _words(disagreements: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What must agree and does not, in words, for whoever reads the log."""
+    broken = {name: f"reconciliation.{name}" for one in disagreements for name in one["identities"]}
+    return {
+        name: f"{text(key, language='zh-CN')} / {text(key, language='en')}"
+        for name, key in broken.items()
+    }
+
+
 async def _tell_figures(transaction: Transaction) -> None:
     """Set this process's figures by what is on record, whichever replica found it."""
-    done = await store.last_finished(transaction.session)
+    done = await store.last_finished(transaction.session, now=transaction.now)
+    newest = await checkpoints.last_checkpoint(transaction.session)
+    _CHECKPOINT.set(newest.number if newest else 0)
+    _CHECKPOINT_AT.set(newest.taken_at.timestamp() if newest else 0)
     if done is not None and done.finished_at is not None:
         _DISAGREEMENTS.set(done.disagreements)
         _RECONCILED.set(done.finished_at.timestamp())
-    newest = await checkpoints.last_checkpoint(transaction.session)
-    if newest is not None:
-        _CHECKPOINT.set(newest.number)
+        _UNCOVERED.set(max(0, done.entries - (newest.entries if newest else 0)))

@@ -12,8 +12,12 @@ from services.loyalty.domain.audit_rows import Row
 from services.loyalty.domain.chain import HASHED_COLUMNS
 from shared.sql import execute
 
-# Exact: since PostgreSQL 14 `extract` gives a numeric.
-MICROSECONDS: Final = "(extract(epoch from {0}) * 1000000)::bigint"
+# Exact: since PostgreSQL 14 `extract` gives a numeric. No bigint holds infinity, nor the last of
+# all years: NULL then, which nobody wrote, so the row is named as altered.
+MICROSECONDS: Final = (
+    "case when isfinite({0}) and {0} < '290000-01-01'"
+    " then (extract(epoch from {0}) * 1000000)::bigint end"
+)
 _MOMENTS: Final = {"occurred_at", "recorded_at"}
 
 #: What of an entry and of an account is audited, as columns of a statement.

@@ -39,8 +39,11 @@ _BYTEWISE: Final = """
       ('C', 'POSIX', 'C.UTF-8', 'C.utf8'))
     from pg_database where datname = current_database()
 """
+# Copies of the ledger in a schema of the caller's own name, or first in a search path that was
+# set for the role or the database, must not be taken for it. Any database's ledger is in public.
 _BEGIN: Final = """
     set statement_timeout = 0; set idle_in_transaction_session_timeout = 0;
+    set search_path = pg_catalog, public;
     begin isolation level repeatable read read only
 """
 

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.loyalty.domain.audit_rows import Row
 from services.loyalty.domain.chain import ACCOUNTS, MEMBER_ACCOUNTS
 from services.loyalty.store.tables import LedgerCheckpoint
 from shared.sql import execute
@@ -19,22 +20,30 @@ _UPTO: Final = text(
     "select member_id from accounts where member_id > :after order by member_id"
     " offset :others limit 1"
 )
-# By the index of heads alone, member by member. Whoever was set back has not moved: that is for
+# By the index of heads alone, member by member, and then each mover's last entry by its key: none
+# but those, hence the materialized step, past which the planner cannot join. Whoever was set back
+# has not moved, and whose account does not say what the last entry says is left out: that is for
 # reconciliation and verification to tell, and must not become history.
 _MOVED: Final = text(
     """
-    select member_id, entry_seq as seq, entry_hash as hash, (
-      select coalesce(max(seq), 0) from ledger_checkpoint_heads as heads
-      where heads.member_id = accounts.member_id
-    ) as seq_before
-    from accounts
-    where entry_seq > 0 and member_id > :after
-      and (cast(:upto as text) is null or member_id <= :upto)
-      and not exists (
-        select 1 from ledger_checkpoint_heads as heads
-        where heads.member_id = accounts.member_id and heads.seq >= accounts.entry_seq
-      )
+    with standing as materialized (
+      select member_id, entry_seq as seq, entry_hash as hash, (
+        select coalesce(max(seq), 0) from ledger_checkpoint_heads as heads
+        where heads.member_id = accounts.member_id
+      ) as seq_before
+      from accounts
+      where member_id > :after and (cast(:upto as text) is null or member_id <= :upto)
+    )
+    select member_id, seq, hash, seq_before from standing
+    where seq > seq_before and hash = (
+      select hash from point_entries as entries
+      where entries.member_id = standing.member_id and entries.seq = standing.seq
+    )
     """
+)
+_HEADS_OF: Final = text(
+    "select member_id, seq, checkpoint, hash from ledger_checkpoint_heads"
+    " where member_id = :member_id order by seq"
 )
 _ADD_HEADS: Final = text(
     """
@@ -99,6 +108,11 @@ async def last_checkpoint(session: AsyncSession) -> LedgerCheckpoint | None:
 async def find_checkpoint(session: AsyncSession, *, number: int) -> LedgerCheckpoint | None:
     """The checkpoint of a number."""
     return await session.get(LedgerCheckpoint, number)
+
+
+async def head_rows(session: AsyncSession, *, member_id: str) -> Sequence[Row]:
+    """Where checkpoints saw a member's chain stand, as an audit reads it."""
+    return [tuple(row) for row in await execute(session, _HEADS_OF, {"member_id": member_id})]
 
 
 async def slice_end(session: AsyncSession, *, after: str, size: int) -> str | None:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,6 +17,7 @@ from services.loyalty.store.tables import LedgerReconciliation
 from shared.sql import execute
 
 _COUNT: Final = text("select count(*) from accounts")
+_HIGHEST: Final = text("select coalesce(max(checkpoint), 0) from ledger_reconciliations")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,25 +68,39 @@ async def find_reconciliation(
     return await session.get(LedgerReconciliation, reconciliation_id)
 
 
-async def last_started(session: AsyncSession) -> datetime | None:
-    """When the newest was begun."""
+async def last_started(session: AsyncSession, *, now: datetime) -> datetime | None:
+    """When the newest was begun; one dated after `now` only if there is no other."""
     found = await session.exec(
         select(LedgerReconciliation.started_at)
-        .order_by(col(LedgerReconciliation.started_at).desc())
+        .order_by(*_newest(LedgerReconciliation.started_at, now=now))
         .limit(1)
     )
     return found.one_or_none()
 
 
-async def last_finished(session: AsyncSession) -> LedgerReconciliation | None:
-    """The newest that has ended."""
+async def last_finished(session: AsyncSession, *, now: datetime) -> LedgerReconciliation | None:
+    """The newest that has ended; one dated after `now` only if there is no other.
+
+    By its end: one begun while the clock was ahead may have ended with the clock set right.
+    """
     found = await session.exec(
         select(LedgerReconciliation)
         .where(col(LedgerReconciliation.state) == "done")
-        .order_by(col(LedgerReconciliation.started_at).desc())
+        .order_by(*_newest(LedgerReconciliation.finished_at, now=now))
         .limit(1)
     )
     return found.one_or_none()
+
+
+def _newest(column: datetime | None, *, now: datetime) -> tuple[ColumnElement[bool], Any]:
+    """The order that puts the newest first, and behind all others what is dated in the future."""
+    at = col(column)
+    return (at <= now).desc(), at.desc()
+
+
+async def highest_checkpoint(session: AsyncSession) -> int:
+    """The highest number of a checkpoint that any reconciliation has recorded; 0 if none has."""
+    return int((await execute(session, _HIGHEST)).scalar_one())
 
 
 async def compare_slice(

@@ -52,19 +52,45 @@ def verify(
                 expected=expected,
                 on_progress=on_progress,
             )
-    with LedgerDump(dump) as read:
+    with LedgerDump(dump, most_findings=most_findings) as read:
         audit = audit_ledger(
             read.rows(), most_findings=most_findings, expected=expected, on_progress=on_progress
         )
         return replace(
             audit,
-            faults=audit.faults + len(read.unreadable),
-            findings=(*read.unreadable, *audit.findings)[:most_findings],
+            faults=audit.faults + read.unreadable.count,
+            findings=(*read.unreadable.first, *audit.findings)[:most_findings],
         )
 
 
 def main() -> int:
     """Run as a program."""
+    given = _arguments()
+    try:
+        audit = verify(
+            database=given.database,
+            dump=given.dump,
+            expected=given.expect,
+            on_progress=lambda entries: say("progress", entries=f"{entries:,}"),
+        )
+        report(audit)
+    except DumpUnusable as unusable:
+        say(unusable.code, **unusable.facts)
+        return UNKNOWN
+    except ValidationError:
+        say("no_database")
+        return UNKNOWN
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        say("database_unreachable", reason=f"{type(error).__name__}: {error}")
+        return UNKNOWN
+    except Exception as error:
+        # Python would end with 1, which says that the ledger disagrees: nobody has found that.
+        say("not_foreseen", reason=type(error).__name__)
+        return UNKNOWN
+    return DISAGREES if audit.faults else AGREES
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m services.loyalty.verify", description=__doc__.partition("\n")[0]
     )
@@ -77,25 +103,7 @@ def main() -> int:
         type=_expected,
         help="a checkpoint as you noted it: also finds a history that was rewritten as a whole",
     )
-    given = parser.parse_args()
-    try:
-        audit = verify(
-            database=given.database,
-            dump=given.dump,
-            expected=given.expect,
-            on_progress=lambda entries: say("progress", entries=f"{entries:,}"),
-        )
-    except DumpUnusable as unusable:
-        say(unusable.code, **unusable.facts)
-        return UNKNOWN
-    except ValidationError:
-        say("no_database")
-        return UNKNOWN
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        say("database_unreachable", reason=f"{type(error).__name__}: {error}")
-        return UNKNOWN
-    report(audit)
-    return DISAGREES if audit.faults else AGREES
+    return parser.parse_args()
 
 
 def _expected(given: str) -> Expected:

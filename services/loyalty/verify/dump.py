@@ -2,25 +2,36 @@
 
 A dump is in no order, so each table goes through `sort`, which spills to disk: memory stays small
 whatever the size. Only the columns of the ledger leave the dump; no name or phone is spilled.
+Only the schema `public` is the ledger, where the service has it: a copy elsewhere proves nothing.
 """
 
 import gzip
+import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self, cast
 
+from pydantic_settings import BaseSettings
+
 from services.loyalty.domain.audit import LedgerRows
-from services.loyalty.domain.audit_rows import Finding, Row
+from services.loyalty.domain.audit_rows import Finding, Findings, Row
 from services.loyalty.verify.dump_rows import TABLES, DumpTable, Unreadable, parsed
 
-_HEADER: Final = b"COPY "
+# pg_dump qualifies every name and quotes those that need it, or all with --quote-all-identifiers.
+_HEADER: Final = re.compile(
+    rb'COPY (?:public|"public")\.(?:([a-z_]+)|"([a-z_]+)") \(([^()]*)\) FROM stdin;\n'
+)
+# Exact: a column " points" beside `points` is another one.
+_UNQUOTED: Final = re.compile(r'^"(.*)"$')
 _END: Final = b"\\.\n"
 _CUSTOM: Final = b"PGDMP"
 _GZIP: Final = b"\x1f\x8b"
+_PIECE: Final = 1 << 20
 
 
 class DumpUnusable(Exception):
@@ -32,20 +43,24 @@ class DumpUnusable(Exception):
         self.facts = facts
 
 
+class _Spilling(BaseSettings):
+    #: Where `sort` may spill, as it is named everywhere; without it `sort` has a place of its own.
+    tmpdir: str = ""
+
+
 class LedgerDump:
     """A dump opened for an audit. Raises DumpUnusable."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, most_findings: int = 20) -> None:
         self._path = path
         self._stack = ExitStack()
         self._sorted: dict[str, subprocess.Popen[bytes]] = {}
         #: Rows that no database could have written; they are left out of the audit.
-        self.unreadable: list[Finding] = []
+        self.unreadable = Findings(most_findings)
 
     def __enter__(self) -> Self:
         """Read the dump and hand each table to its `sort`."""
-        if shutil.which("sort") is None:
-            raise DumpUnusable("program_missing", name="sort")
+        self._program = _program("sort")
         try:
             with _opened(self._path) as dump:
                 self._split(dump)
@@ -72,13 +87,17 @@ class LedgerDump:
     def _split(self, dump: IO[bytes]) -> None:
         lines = iter(dump)
         for line in lines:
-            if line.startswith(_HEADER):
-                table, names = _header(line)
+            found = _HEADER.fullmatch(line)
+            if found is not None:
+                table, names = _named(found)
                 if table is not None:
                     self._sort(table, names, lines)
 
     def _sort(self, table: DumpTable, names: list[str], lines: Iterator[bytes]) -> None:
         """Pass a table's columns on to a `sort`, whose output is read later."""
+        if table.sql in self._sorted:
+            # Either could be the one that the database has.
+            raise DumpUnusable("table_twice", name=table.sql)
         absent = set(table.columns) - set(names)
         if absent:
             raise DumpUnusable("column_missing", name=f"{table.sql}.{min(absent)}")
@@ -100,12 +119,13 @@ class LedgerDump:
         process.stdin.close()
 
     def _start_sort(self, table: DumpTable) -> "subprocess.Popen[bytes]":
-        command = ["sort", "-s", "-t", "\t", "-S", "128M", *table.order]
+        command = [self._program, "-s", "-t", "\t", "-S", "128M", *table.order]
+        place = _Spilling().tmpdir
         process = subprocess.Popen(  # noqa: S603 - constants
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"LC_ALL": "C", "PATH": "/usr/local/bin:/usr/bin:/bin"},
+            env={"LC_ALL": "C"} | ({"TMPDIR": place} if place else {}),
         )
         self._stack.callback(_end, process)
         return process
@@ -124,7 +144,7 @@ class LedgerDump:
 
     def _note(self, table: DumpTable, fields: list[str]) -> None:
         row = " ".join(field[:64] for field in fields[:2])
-        self.unreadable.append(Finding("row_unreadable", {"table": table.sql, "row": row}))
+        self.unreadable.add(Finding("row_unreadable", {"table": table.sql, "row": row}))
 
 
 @contextmanager
@@ -139,22 +159,32 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with _restored(path) as file:
             yield file
     elif begin.startswith(_GZIP):
-        try:
-            with gzip.open(path, "rb") as unpacked:
-                yield cast("IO[bytes]", unpacked)
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise DumpUnusable("dump_cut", name=path.name) from error
+        with _unpacked(path) as file:
+            yield file
     else:
         with path.open("rb") as file:
             yield file
 
 
 @contextmanager
+def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with gzip.open(path, "rb") as unpacked:
+            try:
+                yield cast("IO[bytes]", unpacked)
+            finally:
+                # A damaged byte may look like an unusable dump before the check sum tells of it.
+                while unpacked.read(_PIECE):
+                    pass
+    except EOFError as error:
+        raise DumpUnusable("dump_cut", name=path.name) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DumpUnusable("dump_damaged", name=path.name) from error
+
+
+@contextmanager
 def _restored(path: Path) -> Iterator[IO[bytes]]:
-    program = shutil.which("pg_restore")
-    if program is None:
-        raise DumpUnusable("program_missing", name="pg_restore")
-    command = [program, "--data-only", "-f", "-", str(path)]
+    command = [_program("pg_restore"), "--data-only", "-f", "-", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own words
         assert process.stdout is not None
         yield process.stdout
@@ -163,11 +193,18 @@ def _restored(path: Path) -> Iterator[IO[bytes]]:
         raise DumpUnusable("program_failed", name="pg_restore")
 
 
-def _header(line: bytes) -> tuple[DumpTable | None, list[str]]:
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise DumpUnusable("program_missing", name=name)
+    return found
+
+
+def _named(header: re.Match[bytes]) -> tuple[DumpTable | None, list[str]]:
     """`COPY public.point_entries (member_id, seq) FROM stdin;` as the table and its columns."""
-    words, _, rest = line.decode(errors="replace").removeprefix("COPY ").partition(" (")
-    name = words.rpartition(".")[2].strip('"')
-    return TABLES.get(name), [one.strip('" ') for one in rest.partition(")")[0].split(",")]
+    bare, quoted, columns = header.groups(default=b"")
+    names = [_UNQUOTED.sub(r"\1", one) for one in columns.decode(errors="replace").split(", ")]
+    return TABLES.get((bare or quoted).decode()), names
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -33,6 +33,7 @@ def report(audit: Audit) -> None:
             sys.stdout.write("  " + _words(finding, language) + "\n")
         outcome = "disagrees" if audit.faults else "agrees"
         sys.stdout.write(text(f"verify.{outcome}", language=language, facts=facts) + "\n")
+    sys.stdout.flush()
 
 
 def _words(finding: Finding, language: Language) -> str:

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from services.loyalty.operations.checkpoints import take_checkpoint
+from services.loyalty.operations.checkpoints import AccountsDisagree, take_checkpoint
+from shared.db import is_transient
 from shared.sql import execute
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.ledger_world import (
     HOUR,
     audited,
     checkpoint,
+    reconcile,
     tamper,
     write_history,
 )
@@ -127,3 +129,62 @@ async def test_a_member_set_back_does_not_become_history(loyalty: ServiceUnderTe
     )
     await checkpoint(loyalty)
     assert await loyalty.scalar("select count(*) from ledger_checkpoint_heads") == 2
+
+
+async def test_an_account_that_is_wrong_for_an_hour_is_not_written_down(
+    loyalty: ServiceUnderTest,
+) -> None:
+    who = (await write_history(loyalty, members=2, entries=6))[0]
+    assert await checkpoint(loyalty) == 1
+    await write_history(loyalty, members=2, entries=6)
+    change = f"update accounts set available = available {{}} 1 where member_id = '{who}'"
+    await tamper(loyalty, change.format("+"))
+    with pytest.raises(AccountsDisagree, match="the accounts add up to") as refused:
+        await checkpoint(loyalty)
+    assert not is_transient(refused.value), "the job fails aloud"
+    assert await heads_without_checkpoint(loyalty) == 0
+    assert (await proof(loyalty))["checkpoint"]["number"] == 1
+    await tamper(loyalty, change.format("-"))
+    assert await checkpoint(loyalty) == 1
+    assert (await audited(loyalty)).faults == 0
+    assert (await reconcile(loyalty))["holds"] is True
+
+
+@pytest.mark.parametrize("change", ["entry_seq = entry_seq + 1", "entry_hash = sha256(entry_hash)"])
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_head_that_is_no_entry_is_not_written_down(
+    loyalty: ServiceUnderTest, change: str, moved: bool
+) -> None:
+    who = (await write_history(loyalty, members=2, entries=6))[0]
+    assert await checkpoint(loyalty) == 1
+    if moved:
+        await write_history(loyalty, members=2, entries=6)
+    (right,) = await loyalty.rows(
+        "select entry_seq, entry_hash from accounts where member_id = :who", who=who
+    )
+    await tamper(loyalty, f"update accounts set {change} where member_id = '{who}'")
+    if moved:
+        with pytest.raises(AccountsDisagree):
+            await checkpoint(loyalty)
+    else:
+        assert await checkpoint(loyalty) == 0, "nobody has moved"
+    assert await heads_without_checkpoint(loyalty) == 0
+    await tamper(
+        loyalty,
+        "update accounts set entry_seq = :seq, entry_hash = :hash where member_id = :who",
+        seq=right.entry_seq, hash=right.entry_hash, who=who,
+    )  # fmt: skip
+    await write_history(loyalty, members=2, entries=6)
+    assert await checkpoint(loyalty) == 1
+    assert await heads_without_checkpoint(loyalty) == 0
+    assert (await audited(loyalty)).faults == 0
+    assert (await reconcile(loyalty))["holds"] is True
+
+
+async def heads_without_checkpoint(loyalty: ServiceUnderTest) -> int:
+    """How many heads stand under a checkpoint that is not there."""
+    found: int = await loyalty.scalar(
+        "select count(*) from ledger_checkpoint_heads as heads where not exists"
+        " (select 1 from ledger_checkpoints where number = heads.checkpoint)"
+    )
+    return found

@@ -33,14 +33,16 @@ async def loyalty(start: Starter) -> ServiceUnderTest:
     return service
 
 
-async def command(*arguments: str, path: str | None = None) -> "subprocess.CompletedProcess[str]":
+async def command(
+    *arguments: str, path: str | None = None, **environment: str
+) -> "subprocess.CompletedProcess[str]":
     """Run it as people do."""
     programs = f"{find_postgres().directory}{os.pathsep}{os.environ['PATH']}"
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "services.loyalty.verify", *arguments],
         cwd=ROOT,
-        env={"PATH": programs if path is None else path},
+        env={"PATH": programs if path is None else path, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -110,6 +112,7 @@ async def test_what_cannot_be_read_ends_with_2_and_says_why(
     (tmp_path / "cut").write_bytes(whole[: whole.index(b"COPY public.point_entries") + 900])
     (tmp_path / "cut.gz").write_bytes(gzip.compress(whole)[:2000])
     (tmp_path / "other").write_text("hello\n")
+    (tmp_path / "twice").write_bytes(whole * 2)
     custom = await dump_of(loyalty, tmp_path / "custom", "-Fc")
     sort_only = tmp_path / "bin"
     sort_only.mkdir()
@@ -118,15 +121,73 @@ async def test_what_cannot_be_read_ends_with_2_and_says_why(
         ("--dump", str(tmp_path / "none")): "cannot be opened",
         ("--dump", str(tmp_path / "cut")): "breaks off",
         ("--dump", str(tmp_path / "cut.gz")): "breaks off",
-        ("--dump", str(tmp_path / "other")): "has no data of these tables",
+        ("--dump", str(tmp_path / "other")): "has no data of these tables in the schema public",
         ("--dump", str(custom)): "pg_restore is needed",
         ("--database", "postgresql://nobody@127.0.0.1:9/none"): "cannot be read",
+        ("--dump", str(tmp_path / "twice")): "holds the table accounts twice",
         (): "which database?",
     }
     for arguments, words in wrong.items():
         found = await command(*arguments, path=str(sort_only))
         assert (found.returncode, found.stdout) == (2, ""), (arguments, found.stderr)
         assert words in found.stderr, found.stderr
+
+
+async def test_a_damaged_dump_ends_with_2_whichever_byte_it_is(
+    loyalty: ServiceUnderTest, tmp_path: Path
+) -> None:
+    plain = await dump_of(loyalty, tmp_path / "plain")
+    packed = gzip.compress(plain.read_bytes())
+    custom = (await dump_of(loyalty, tmp_path / "custom", "-Fc")).read_bytes()
+    damaged = tmp_path / "damaged"
+    wrong = {
+        "in the middle": _flipped(packed, len(packed) // 2),
+        "in the first block": _flipped(packed, 10),
+        "in the check sum": _flipped(packed, len(packed) - 6),
+        "not gzip after the first part": packed + b"more",
+    }
+    for where, content in wrong.items():
+        damaged.write_bytes(content)
+        found = await command("--dump", str(damaged))
+        assert (found.returncode, found.stdout) == (2, ""), (where, found.stderr)
+        assert "Traceback" not in found.stderr, where
+        # Behind the byte the stream may also seem to go on after its end.
+        known = ("damaged cannot be unpacked: it is damaged", "the dump is incomplete: damaged")
+        assert any(words in found.stderr for words in known), (where, found.stderr)
+    damaged.write_bytes(_flipped(custom, custom.index(b"\x78\x9c") + 3))
+    found = await command("--dump", str(damaged))
+    assert (found.returncode, found.stdout) == (2, ""), found.stderr
+    assert "pg_restore: error: " in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+async def test_a_checkpoint_that_is_not_there_is_said_to_be_so(loyalty: ServiceUnderTest) -> None:
+    found = await command("--database", address(loyalty), "--expect", f"7:{'0' * 64}")
+    assert found.returncode == 1, found.stderr
+    assert "检查点 7 不存在，最新的是 1" in found.stdout
+    assert "checkpoint 7: not there, the newest is 1" in found.stdout
+    assert "rewritten" not in found.stdout
+
+
+async def test_what_sort_spills_goes_where_tmpdir_says(
+    loyalty: ServiceUnderTest, tmp_path: Path
+) -> None:
+    dump = await dump_of(loyalty, tmp_path / "loyalty.sql")
+    programs, said = tmp_path / "bin", tmp_path / "said"
+    programs.mkdir()
+    sort = programs / "sort"
+    sort.write_text(
+        f'#!/bin/sh\nprintf \'%s\\n\' "$TMPDIR" >> {said}\nexec {shutil.which("sort")} "$@"\n'
+    )
+    sort.chmod(0o755)
+    found = await command("--dump", str(dump), path=str(programs), TMPDIR=str(programs))
+    assert found.returncode == 0, found.stderr
+    assert set(said.read_text().splitlines()) == {str(programs)}
+
+
+def _flipped(content: bytes, place: int) -> bytes:
+    """One byte is the opposite of what it was."""
+    return content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]
 
 
 def _shuffle(dump: Path) -> None:

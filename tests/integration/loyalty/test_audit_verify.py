@@ -56,6 +56,13 @@ def only(audit: Audit) -> tuple[str, dict[str, Any]]:
         ("programme_version = 2", "facts"),
         ("occurred_at = occurred_at + interval '1 microsecond'", "facts"),
         ("recorded_at = recorded_at - interval '1 microsecond'", "facts"),
+        ("occurred_at = 'infinity'", "facts"),
+        ("occurred_at = '-infinity'", "facts"),
+        ("recorded_at = 'infinity'", "facts"),
+        ("recorded_at = '-infinity'", "facts"),
+        # As microseconds these two are beyond a bigint, or nearly: the last and the first moment.
+        ("recorded_at = '294276-12-31 23:59:59.999999Z'", "facts"),
+        ("recorded_at = '4713-11-24 00:00:00Z BC'", "facts"),
         ("actor = 'nobody'", "facts"),
         ("hash = set_byte(hash, 31, get_byte(hash, 31) # 1)", "hash"),
         ("previous_hash = set_byte(previous_hash, 0, get_byte(previous_hash, 0) # 128)",
@@ -221,6 +228,8 @@ async def test_a_missing_row_of_the_member_is_named(loyalty: ServiceUnderTest, t
     [
         ("update ledger_checkpoints set taken_at = taken_at + interval '1 second'",
          "checkpoint_altered"),
+        ("update ledger_checkpoints set taken_at = 'infinity'", "checkpoint_altered"),
+        ("update ledger_checkpoints set taken_at = '-infinity'", "checkpoint_altered"),
         ("update ledger_checkpoints set members = members + 1", "checkpoint_altered"),
         ("update ledger_checkpoints set entries = entries + 1", "checkpoint_altered"),
         ("update ledger_checkpoints set digest = sha256(digest)", "checkpoint_altered"),
@@ -268,8 +277,29 @@ async def test_a_history_rewritten_as_a_whole_is_told_by_a_checkpoint_noted_outs
     await tamper(loyalty, "delete from ledger_checkpoints", "delete from ledger_checkpoint_heads")
     assert await checkpoint(loyalty) == 1
     assert (await audited(loyalty)).faults == 0, "it agrees with itself"
+    code, _ = only(await audited(loyalty, expected=noted))
+    assert code == "checkpoint_absent"
+    await write_history(loyalty, members=1, entries=1)
+    assert await checkpoint(loyalty) == 1
+    assert (await audited(loyalty)).faults == 0, "it agrees with itself up to the number noted"
     code, facts = only(await audited(loyalty, expected=noted))
     assert (code, facts) == ("checkpoint_not_as_noted", {"checkpoint": 2})
+
+
+async def test_a_checkpoint_beyond_the_last_one_is_not_there(loyalty: ServiceUnderTest) -> None:
+    proof = (await loyalty.call("show_ledger_proof")).json()["checkpoint"]
+    noted = Expected(number=proof["number"], hash=proof["hash"])
+    await tamper(
+        loyalty,
+        "delete from ledger_checkpoints where number = 2",
+        "delete from ledger_checkpoint_heads where checkpoint = 2",
+    )
+    assert (await audited(loyalty)).faults == 0, "what is left agrees with itself"
+    found = only(await audited(loyalty, expected=noted))
+    assert found == ("checkpoint_absent", {"checkpoint": 2, "newest": 1})
+    await tamper(loyalty, "delete from ledger_checkpoints", "delete from ledger_checkpoint_heads")
+    found = only(await audited(loyalty, expected=noted))
+    assert found == ("checkpoint_absent", {"checkpoint": 2, "newest": 0})
 
 
 def _removal(member_id: str) -> list[str]:

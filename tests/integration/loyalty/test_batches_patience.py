@@ -10,7 +10,7 @@ from services.loyalty.store.readings import MemberReader
 from shared.batch_runner import BatchRunner
 from shared.batches import Answered
 from tests.integration.loyalty.people import enrol, place
-from tests.integration.loyalty.ways import refund_facts, submission
+from tests.integration.loyalty.ways import Operation, refund_facts, submission
 from tests.support.service import Starter
 from tests.support.waiting import until
 
@@ -22,7 +22,8 @@ async def test_while_one_members_account_is_held_the_others_get_their_answers(
     members = [await enrol(loyalty) for _ in range(6)]
     orders = [await place(loyalty, one, paid_fen=10_000) for one in members]
     batch = [submission(refund_facts(order_id, 1_000)) for order_id in orders]
-    runner = BatchRunner(database=loyalty.database, operation=RefundRecordings(MemberReader()))
+    refunds: Operation = RefundRecordings(MemberReader())
+    runner = BatchRunner(database=loyalty.database, operation=refunds)
     engine = create_async_engine(loyalty.database.engine.url)
     async with engine.connect() as holder:
         held = "select 1 from accounts where member_id = :id for update"
