@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -129,11 +130,20 @@ async def tormented(valkey: Valkey) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
         if not valkey.alive:
             await valkey.start()
+
+
+async def ended(*tasks: "asyncio.Future[Any]") -> None:
+    """Cancel until they are done: before Python 3.12 `asyncio.wait_for`, which drivers use, may
+    swallow a cancellation that comes as what it waits for is ready.
+    """
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=1)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _repeat(valkey: Valkey) -> None:
@@ -182,8 +192,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
             try:
                 await asyncio.wait([life], timeout=random.uniform(0.02, 0.4))
             finally:
-                life.cancel()
-                await asyncio.gather(life, return_exceptions=True)
+                await ended(life)
         await run(self)
 
     monkeypatch.setattr(Subscriber, "run", run_and_die)
