@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from services.loyalty.domain.audit import Audit, Expected
-from services.loyalty.domain.chain import HASHED_COLUMNS, row_hash
 from tests.integration.loyalty.ledger_world import (
     audited,
     checkpoint,
@@ -14,6 +13,7 @@ from tests.integration.loyalty.ledger_world import (
     without_checks,
     write_history,
 )
+from tests.integration.loyalty.tampering import rewrite
 from tests.support.service import ServiceUnderTest, Starter
 
 WHO = member_ids(4)[1]
@@ -187,7 +187,7 @@ async def test_a_tail_cut_off_together_with_the_account_is_missed(
 async def test_a_chain_rewritten_to_the_end_is_told_by_the_checkpoint(
     loyalty: ServiceUnderTest,
 ) -> None:
-    await _rewrite(loyalty, WHO, actor="somebody else")
+    await rewrite(loyalty, WHO, actor="somebody else")
     code, facts = only(await audited(loyalty))
     assert (code, facts["member"], facts["checkpoint"]) == ("chain_rewritten", WHO, 1)
 
@@ -273,7 +273,7 @@ async def test_a_history_rewritten_as_a_whole_is_told_by_a_checkpoint_noted_outs
     noted = Expected(number=proof["number"], hash=proof["hash"])
     assert (await audited(loyalty, expected=noted)).faults == 0
     for member in member_ids(4):
-        await _rewrite(loyalty, member, actor="somebody else")
+        await rewrite(loyalty, member, actor="somebody else")
     await tamper(loyalty, "delete from ledger_checkpoints", "delete from ledger_checkpoint_heads")
     assert await checkpoint(loyalty) == 1
     assert (await audited(loyalty)).faults == 0, "it agrees with itself"
@@ -306,38 +306,3 @@ def _removal(member_id: str) -> list[str]:
     tables = ("lot_allocations", "point_entries", "point_lots", "accounts")
     rows = [f"delete from {table} where member_id = '{member_id}'" for table in tables]
     return [*rows, f"delete from members where id = '{member_id}'"]
-
-
-async def _rewrite(loyalty: ServiceUnderTest, member_id: str, *, actor: str) -> None:
-    """Change a member's entries and chain them anew, as somebody who knows how would."""
-    rows = await loyalty.rows(
-        "select * from point_entries where member_id = :id order by seq", id=member_id
-    )
-    before = None
-    for row in rows:
-        moment = {"occurred_at", "recorded_at"}
-        columns = [
-            int(getattr(row, name).timestamp() * 1_000_000) if name in moment
-            else getattr(row, name)
-            for name in HASHED_COLUMNS[:-1]
-        ]  # fmt: skip
-        parts = await loyalty.rows(
-            "select lot_id, points from lot_allocations where member_id = :id and entry_seq = :seq",
-            id=member_id, seq=row.seq,
-        )  # fmt: skip
-        after = row_hash(
-            previous=before, columns=[*columns, actor], allocations=[tuple(one) for one in parts]
-        )
-        await tamper(
-            loyalty,
-            "update point_entries set actor = :actor, previous_hash = :before, hash = :after"
-            " where member_id = :id and seq = :seq",
-            actor=actor, before=before, after=after, id=member_id, seq=row.seq,
-        )  # fmt: skip
-        before = after
-    await tamper(
-        loyalty,
-        "update accounts set entry_hash = :hash where member_id = :id",
-        hash=before,
-        id=member_id,
-    )
