@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from deploy.local.databases import another_database, copy_database, drop_database
+from deploy.local.databases import (
+    another_database,
+    copy_database,
+    drop_database,
+    ensure_role_and_database,
+)
 from deploy.local.files import read_texts
 
 T = TypeVar("T")
@@ -39,6 +44,13 @@ class Servers:
         """Make a database, as a copy of a template if one is given; returns its address."""
         _blocking(copy_database(admin_url=self.admin_url, name=name, template=template))
         return self.database_url(name)
+
+    def create_owned_database(self, name: str) -> str:
+        """Make a database and its owner of the same name, as the runner and compose do."""
+        make = ensure_role_and_database(admin_url=self.admin_url, name=name, password="word")
+        _blocking(make)
+        place = urlsplit(self.admin_url).netloc.rpartition("@")[2]
+        return f"postgresql://{name}:word@{place}/{name}"
 
     def drop_database(self, name: str) -> None:
         """Remove a database and disconnect whoever uses it."""

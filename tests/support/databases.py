@@ -33,6 +33,13 @@ class Databases:
         """The address of a new database with nothing in it."""
         return self.servers.create_database(f"{name}_{self.worker}_{next(_numbers)}")
 
+    def owned(self, service: str) -> str:
+        """The address of a new, migrated, empty database whose owner is no superuser."""
+        name = f"{service}_owned_{self.worker}_{next(_numbers)}"
+        url = self.servers.create_owned_database(name)
+        migrate_in_thread(package_of(service), url=async_url(url))
+        return url
+
     def _template(self, service: str) -> str:
         if service not in self._templates:
             name = f"template_{service}_{self.worker}"

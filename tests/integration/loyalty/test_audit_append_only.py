@@ -2,18 +2,15 @@
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from deploy.local.databases import ensure_role_and_database
 from shared.settings import async_url
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.ledger_world import checkpoint, dump_of, write_history
 from tests.integration.loyalty.people import redeem, spendable
-from tests.servers import Servers
-from tests.support.databases import Databases, migrate_in_thread
+from tests.support.databases import Databases
 from tests.support.service import ServiceUnderTest, Starter
 
 TABLES: Final = (
@@ -26,17 +23,12 @@ CHANGES: Final = (
     "update {0} set {1} = {1} where false",
 )
 COLUMN: Final = dict.fromkeys(TABLES, "member_id") | {"ledger_checkpoints": "number"}
-ROLE: Final = "loyalty_of_its_own"
 
 
 @pytest.fixture
-async def own_role(start: Starter, servers: Servers, databases: Databases) -> ServiceUnderTest:
+async def own_role(start: Starter, databases: Databases) -> ServiceUnderTest:
     """The service with a role that owns its database, as the runner and compose make it."""
-    await ensure_role_and_database(admin_url=servers.admin_url, name=ROLE, password="word")
-    place = urlsplit(servers.database_url(ROLE)).hostname, urlsplit(servers.admin_url).port
-    url = f"postgresql://{ROLE}:word@{place[0]}:{place[1]}/{ROLE}"
-    migrate_in_thread("services.loyalty", url=async_url(url))
-    return await start("loyalty", database_url=async_url(url))
+    return await start("loyalty", database_url=async_url(databases.owned("loyalty")))
 
 
 async def refusal(service: ServiceUnderTest, statement: str) -> str:
@@ -52,7 +44,7 @@ async def refusal(service: ServiceUnderTest, statement: str) -> str:
 
 
 async def test_the_services_own_role_writes_the_ledger_and_cannot_change_it(
-    own_role: ServiceUnderTest, servers: Servers
+    own_role: ServiceUnderTest,
 ) -> None:
     member_id = await spendable(own_role, points=100)
     assert (await redeem(own_role, member_id, points=60)).status_code == 201
@@ -86,6 +78,7 @@ async def test_a_restored_dump_is_as_append_only_as_before(
     await write_history(own_role, members=2, entries=6)
     dump = await dump_of(own_role, tmp_path / "loyalty.sql")
     written = dump.read_text("utf-8")
+    owner = await own_role.scalar("select current_user")
     for table in TABLES:
         assert f"CREATE TRIGGER {table}_append_only BEFORE DELETE OR UPDATE OR TRUNCATE" in written
-        assert f"REVOKE ALL ON TABLE public.{table} FROM {ROLE};" in written
+        assert f"REVOKE ALL ON TABLE public.{table} FROM {owner};" in written

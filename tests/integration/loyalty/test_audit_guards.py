@@ -1,36 +1,25 @@
 """A reconciliation tells when what keeps the ledger append-only is no longer there."""
 
 from typing import Final
-from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from deploy.local.databases import ensure_role_and_database
 from services.loyalty.store.reconciliations_guards import missing_guards
 from shared.settings import async_url
 from tests.integration.loyalty.ledger_world import reconcile, write_history
-from tests.servers import Servers
-from tests.support.databases import migrate_in_thread
+from tests.support.databases import Databases
 from tests.support.service import ServiceUnderTest, Starter
 
-ROLE: Final = "loyalty_with_guards"
 _BY: Final = "for each statement execute function refuse_to_change_the_ledger()"
 _PARTLY: Final = "delete or truncate or update of actor"
 _EMPTY: Final = "returns trigger language plpgsql as $$ begin return null; end $$"
 
 
 @pytest.fixture
-async def loyalty(start: Starter, servers: Servers) -> ServiceUnderTest:
+async def loyalty(start: Starter, databases: Databases) -> ServiceUnderTest:
     """The service with a role that owns its database and is no superuser, as in operation."""
-    administered = await asyncpg.connect(servers.admin_url)
-    await administered.execute(f"drop database if exists {ROLE} with (force)")
-    await administered.close()
-    await ensure_role_and_database(admin_url=servers.admin_url, name=ROLE, password="word")
-    place = urlsplit(servers.database_url(ROLE)).hostname, urlsplit(servers.admin_url).port
-    url = async_url(f"postgresql://{ROLE}:word@{place[0]}:{place[1]}/{ROLE}")
-    migrate_in_thread("services.loyalty", url=url)
-    service = await start("loyalty", database_url=url)
+    service = await start("loyalty", database_url=async_url(databases.owned("loyalty")))
     await write_history(service, members=2, entries=6)
     return service
 
@@ -86,9 +75,9 @@ async def test_a_guard_taken_away_is_told_in_the_proof_and_the_log(
         (["create table parent (actor text not null)",
           "alter table point_entries inherit parent"],
          "point_entries heirs"),
-        ([f"grant delete on lot_allocations to {ROLE}"], "lot_allocations rights"),
+        (["grant delete on lot_allocations to current_user"], "lot_allocations rights"),
         (["grant truncate on ledger_checkpoints to public"], "ledger_checkpoints rights"),
-        ([f"grant update (actor) on point_entries to {ROLE}"], "point_entries rights"),
+        (["grant update (actor) on point_entries to current_user"], "point_entries rights"),
     ],
 )  # fmt: skip
 async def test_whatever_opens_a_way_past_the_guards_is_named(
