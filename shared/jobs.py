@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, TypeVar
 
 import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,6 +14,11 @@ from shared.gate import Gate
 from shared.telemetry import JOB_LEFT_OUT, JOB_RUNS
 
 _log = structlog.get_logger()
+
+#: How many that cannot be served may stand before one that can, for steps that serve one.
+TRIED_PER_STEP: Final = 100
+
+Whom = TypeVar("Whom", str, Sequence[str])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,24 +64,44 @@ async def apart(
         if is_transient(error):
             raise
         if len(ids) == 1:
-            JOB_LEFT_OUT.labels(transaction.actor).inc()
-            _log.exception("job left somebody out", actor=transaction.actor, id=ids[0])
+            _leave_out(transaction, ids[0])
             return 0
     middle = len(ids) // 2
     done = await apart(transaction, ids[:middle], work)
     return done + await apart(transaction, ids[middle:], work)
 
 
+async def first_of(
+    transaction: Transaction, ids: Sequence[str], work: Callable[[str], Awaitable[int]]
+) -> int:
+    """Do a step's work for the first of these for which it does not fail; says how much was done.
+
+    For work that has to wait for its locks, which a step must not gather. Who fails is left out,
+    and an error that may pass by itself is raised, as by `apart`.
+    """
+    for one in ids:
+        try:
+            return await _undoing(transaction, one, work)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            _leave_out(transaction, one)
+    return 0
+
+
+def _leave_out(transaction: Transaction, who: str) -> None:
+    JOB_LEFT_OUT.labels(transaction.actor).inc()
+    _log.exception("job left somebody out", actor=transaction.actor, id=who)
+
+
 async def _undoing(
-    transaction: Transaction,
-    ids: Sequence[str],
-    work: Callable[[Sequence[str]], Awaitable[int]],
+    transaction: Transaction, whom: Whom, work: Callable[[Whom], Awaitable[int]]
 ) -> int:
     """The work, of which nothing remains when it fails, in the database or among the events."""
     noted = len(transaction.events)
     try:
         async with transaction.session.begin_nested():
-            return await work(ids)
+            return await work(whom)
     except BaseException:
         del transaction.events[noted:]
         raise

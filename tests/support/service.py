@@ -105,6 +105,11 @@ class ServiceUnderTest:
         async with self.database.reading() as session:
             return (await execute(session, text(statement), parameters)).scalar_one()
 
+    async def change(self, statement: str, **parameters: Any) -> None:
+        """Change the service's database behind its back."""
+        async with self.database.begin(actor="test") as transaction:
+            await execute(transaction.session, text(statement), parameters)
+
     async def hear(self, producer: "ServiceUnderTest") -> int:
         """Pull and apply all that a producer has published; says how many events came."""
         own: Subscriber = self.app.state.subscribers[producer.name]

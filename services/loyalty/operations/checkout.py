@@ -21,6 +21,7 @@ from services.loyalty.store.tables import Redemption, Reservation, Voucher
 from services.loyalty.store.vouchers import has_ordered
 from shared.contracts.loyalty import PointsRedeemed, PointsRestored, VoucherRedeemed
 from shared.db import Transaction
+from shared.jobs import TRIED_PER_STEP, first_of
 from shared.kernel.errors import NotFound
 from shared.kernel.ids import new_id
 
@@ -50,9 +51,8 @@ async def reserve(
         rules=rules,
         choice=choice,
     )
-    until = transaction.now + timedelta(minutes=rules.reservation_minutes)
     reservation = _reservation(transaction, member_id=member_id, basket=basket, price=price)
-    reservation.expires_at = until
+    reservation.expires_at += timedelta(minutes=rules.reservation_minutes)
     for voucher, _ in owned:
         if voucher.id in price.chosen.voucher_ids:
             voucher.state = "held"
@@ -67,19 +67,19 @@ async def release(transaction: Transaction, *, reservation_id: str) -> None:
 
     Raises NotFound, and ReservationClosed when an order has captured it.
     """
-    found = await store.find_reservation(transaction.session, reservation_id=reservation_id)
-    if found is None:
-        raise NotFound
-    await _release(transaction, member_id=found.member_id, reservation_id=found.id, as_="released")
+    await _release(transaction, reservation_id=reservation_id, as_="released")
 
 
 async def release_stale(transaction: Transaction) -> int:
     """Give back one reservation whose time is over; how many there were, 0 or 1."""
-    found = await store.stale_reservation(transaction.session, now=transaction.now)
-    if found is None:
-        return 0
-    await _release(transaction, member_id=found.member_id, reservation_id=found.id, as_="expired")
-    return 1
+
+    async def give_up(reservation_id: str) -> int:
+        await _release(transaction, reservation_id=reservation_id, as_="expired")
+        return 1
+
+    session, now = transaction.session, transaction.now
+    stale = await store.stale_reservations(session, now=now, limit=TRIED_PER_STEP)
+    return await first_of(transaction, stale, give_up)
 
 
 async def capture_reservation(
@@ -127,13 +127,14 @@ async def capture_reservation(
     return member.with_account(account)
 
 
-async def _release(
-    transaction: Transaction, *, member_id: str, reservation_id: str, as_: str
-) -> None:
+async def _release(transaction: Transaction, *, reservation_id: str, as_: str) -> None:
     session = transaction.session
-    member = await lock_settled(transaction, member_id=member_id, lots="open")
-    reservation = await store.find_reservation(session, reservation_id=reservation_id, lock=True)
-    if reservation is None or reservation.state in ("released", "expired"):
+    reservation = await store.find_reservation(session, reservation_id=reservation_id)
+    if reservation is None:
+        raise NotFound
+    member = await lock_settled(transaction, member_id=reservation.member_id, lots="open")
+    await session.refresh(reservation, with_for_update=True)
+    if reservation.state in ("released", "expired"):
         return
     if reservation.state == "captured":
         raise ReservationClosed(id=reservation_id, state=reservation.state)

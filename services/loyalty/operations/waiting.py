@@ -8,13 +8,16 @@ from services.loyalty.operations.imports_refunds import apply_waiting_refunds
 from services.loyalty.store.orders import hold_order
 from services.loyalty.store.waiting import orders_that_were_missed
 from shared.db import Transaction
+from shared.jobs import TRIED_PER_STEP, first_of
 
 
 async def apply_waiting_facts(transaction: Transaction) -> int:
     """Let refunds, cancellations and a completion count whose order is known; one order a step."""
-    found = await orders_that_were_missed(transaction.session, limit=1)
-    for order_id in found:
+
+    async def apply(order_id: str) -> int:
         await hold_order(transaction.session, order_id=order_id)
-    if found:
-        await apply_waiting_refunds(transaction, order_ids=found)
-    return len(found)
+        await apply_waiting_refunds(transaction, order_ids=[order_id])
+        return 1
+
+    found = await orders_that_were_missed(transaction.session, limit=TRIED_PER_STEP)
+    return await first_of(transaction, found, apply)

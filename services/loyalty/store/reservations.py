@@ -69,15 +69,15 @@ async def find_reservation(
     return (await session.exec(wanted)).one_or_none()
 
 
-async def stale_reservation(session: AsyncSession, *, now: datetime) -> Reservation | None:
-    """One reservation whose time is over, that nobody else is at."""
+async def stale_reservations(session: AsyncSession, *, now: datetime, limit: int) -> Sequence[str]:
+    """The ids of some reservations whose time is over, those that ended first."""
     found = await session.exec(
-        select(Reservation)
+        select(Reservation.id)
         .where(col(Reservation.state) == "held", col(Reservation.expires_at) <= now)
         .order_by(col(Reservation.expires_at), col(Reservation.id))
-        .limit(1)
+        .limit(limit)
     )
-    return found.one_or_none()
+    return found.all()
 
 
 async def vouchers_of(session: AsyncSession, *, voucher_ids: Sequence[str]) -> Sequence[Voucher]:

@@ -104,6 +104,20 @@ async def test_a_reservation_past_its_time_is_released_by_the_job(
     await audit(loyalty)
 
 
+async def test_a_reservation_that_cannot_be_given_back_holds_up_no_other(
+    loyalty: ServiceUnderTest,
+) -> None:
+    broken, sound = [await spendable(loyalty, points=1_000) for _ in range(2)]
+    for member in (broken, sound):
+        await reserved(loyalty, member, points=1_000)
+        loyalty.clock.advance(timedelta(seconds=1))
+    await loyalty.change("update accounts set held = 7 where member_id = :id", id=broken)
+    loyalty.clock.advance(timedelta(minutes=15))
+    assert await run_due(RELEASE_STALE, database=loyalty.database) == 1
+    assert await points_of(loyalty, sound) == balances(available=1_000)
+    assert (await points_of(loyalty, broken))["available"] == 0
+
+
 async def test_of_50_checkouts_at_once_that_want_the_same_voucher_one_gets_it(
     loyalty: ServiceUnderTest,
 ) -> None:

@@ -64,11 +64,7 @@ async def test_one_members_broken_books_hold_up_nobody_else(loyalty: ServiceUnde
     await run(loyalty, *LOT_JOBS)
     for notice in (await loyalty.call("list_expiry_notices")).json()["data"]:
         await deliver(loyalty, notice["id"])
-    async with loyalty.database.begin(actor="test") as transaction:
-        connection = await transaction.session.connection()
-        await connection.exec_driver_sql(
-            f"update accounts set available = 7 where member_id = '{broken}'"
-        )
+    await loyalty.change("update accounts set available = 7 where member_id = :id", id=broken)
     left_out = {"actor": "job:expire_due_lots"}
     before = REGISTRY.get_sample_value("huitou_job_left_out_total", left_out) or 0
     loyalty.clock.at = DAY

@@ -206,6 +206,27 @@ async def test_a_refund_and_its_order_at_the_same_moment_end_as_one_after_the_ot
     await audit(loyalty)
 
 
+async def test_a_missed_fact_that_cannot_be_applied_holds_up_no_other(
+    loyalty: ServiceUnderTest,
+) -> None:
+    broken, sound = [await enrol(loyalty) for _ in range(2)]
+    for number, member_id in enumerate((broken, sound)):
+        await place(loyalty, member_id, paid_fen=10_000, order_id=f"SO-T{number}")
+        await loyalty.change(
+            "insert into refunds"
+            " (refund_id, order_id, amount_fen, facts_hash, refunded_at, recorded_at)"
+            " values (:order_id, :order_id, 10000, '', :now, :now)",
+            order_id=f"SO-T{number}",
+            now=loyalty.clock.now(),
+        )
+    await loyalty.change("update accounts set pending = 7 where member_id = :id", id=broken)
+    assert await run_due(APPLY_WAITING, database=loyalty.database) == 1
+    assert await points_of(loyalty, sound) == NOTHING
+    assert (
+        await loyalty.scalar("select member_id from refunds where applied_at is not null") == sound
+    )
+
+
 async def test_a_refund_beyond_the_payment_is_refused_and_says_what_is_left(
     loyalty: ServiceUnderTest,
 ) -> None:
