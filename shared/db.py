@@ -18,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.contracts.envelope import EventData
 from shared.kernel.clock import Clock
+from shared.kernel.errors import CannotStart
 from shared.lanes import LANES_MOST, Lanes
 from shared.outbox import NewEvent, append_events
 
@@ -41,7 +42,7 @@ _LOCK_NOT_AVAILABLE: Final = "55P03"
 _TRANSIENT: Final = {"08", "28", "3D", "40", "53", "55", "57", "58"}
 
 
-class UnsafeDatabase(Exception):
+class UnsafeDatabase(CannotStart):
     """The server is set up so that it may forget what it has acknowledged."""
 
 

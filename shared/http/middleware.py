@@ -22,6 +22,8 @@ from shared.telemetry import (
 )
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+#: What is counted and logged when the caller left before there was an answer: nginx's number.
+CALLER_GONE: Final = 499
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 
@@ -68,6 +70,7 @@ class RequestScope:
 
         try:
             await self._app(scope, receive, send_with_id)
+            status = status or CALLER_GONE
         except Exception as error:
             # Here and not outside, where the request's id would be forgotten already.
             if status:

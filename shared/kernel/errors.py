@@ -25,6 +25,10 @@ class RefusalKind(Enum):
     too_slow = 504
 
 
+class CannotStart(Exception):
+    """What a process was given cannot be worked with; the words tell an operator what to change."""
+
+
 class Refusal(Exception):
     """Base of all refusals.
 

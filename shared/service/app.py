@@ -1,14 +1,14 @@
 """The application every service is: doors, background work, health, metrics, problems."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.batches import BatchOperation
 from shared.db import Database
@@ -22,6 +22,7 @@ from shared.http.problems import install_problem_handlers
 from shared.http.tokens import TokenVerifier
 from shared.jobs import Job
 from shared.kernel.clock import Clock
+from shared.kernel.errors import CannotStart
 from shared.reads import BatchedRead, ReadMany
 from shared.service.machinery import Machinery, Subscription, assemble
 from shared.service.timekeeper_api import timekeeper_router
@@ -59,7 +60,20 @@ class ServiceApp(FastAPI):
             scope["app"] = self
             await hot[1](scope, receive, send)
             return
+        if scope["type"] == "lifespan":
+            send = self._plainly(send)
         await super().__call__(scope, receive, send)
+
+    def _plainly(self, send: Send) -> Send:
+        """To the server that starts us, a setting that cannot be is its reason, not a traceback."""
+
+        async def said(message: Message) -> None:
+            refused: CannotStart | None = getattr(self.state, "cannot_start", None)
+            if message["type"] == "lifespan.startup.failed" and refused is not None:
+                message = {**message, "message": str(refused)}
+            await send(message)
+
+        return said
 
 
 def create_app(parts: ServiceParts) -> FastAPI:
@@ -132,7 +146,12 @@ def _include_routes(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> 
 def _lifespan(machinery: Machinery, parts: ServiceParts, *, background: bool) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with machinery.running(background=background):
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(machinery.running(background=background))
+            except CannotStart as refused:
+                app.state.cannot_start = refused
+                raise
             yield
             # Before the connections go: what a batch has begun, it brings to its end.
             for name in (*parts.batches, *parts.reads):

@@ -3,12 +3,13 @@
 from sqlalchemy import select, update
 
 from shared.db import Database
+from shared.kernel.errors import CannotStart
 from shared.settings import Mode
 from shared.sql import execute
 from shared.tables import feed_head
 
 
-class WrongMode(Exception):
+class WrongMode(CannotStart):
     """The database belongs to a system of the other mode."""
 
 
@@ -27,6 +28,7 @@ async def settle_mode(database: Database, mode: Mode) -> None:
             known = (await execute(session, select(feed_head.c.mode))).scalar_one()
     if known != mode:
         raise WrongMode(
+            f"此数据库属于 HUITOU_MODE={known} 的系统，本系统为 {mode}：请另用一个数据库 / "
             f"this database belongs to a system with HUITOU_MODE={known}, and this one is {mode}:"
             " give it a database of its own"
         )

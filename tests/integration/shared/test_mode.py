@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from starlette.types import Message
 
 from shared.service.mode import WrongMode
 from shared.settings import Mode
@@ -19,6 +20,24 @@ async def test_what_one_mode_has_opened_the_other_cannot(
         await start_small(database_url=url, mode=second)
     await start_small(database_url=url, mode=first)
     assert await small.scalar("select mode from feed_head") == first
+
+
+async def test_the_server_that_starts_us_is_told_the_reason_and_shown_no_traceback(
+    start_small: SmallStarter,
+) -> None:
+    small = await start_small(mode="live")
+    await small.change("update feed_head set mode = 'sandbox'")
+    told: list[Message] = []
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    with pytest.raises(WrongMode) as refused:
+        await small.app({"type": "lifespan", "app": small.app, "state": {}}, receive, send)
+    assert told == [{"type": "lifespan.startup.failed", "message": str(refused.value)}]
 
 
 async def test_of_two_that_open_a_new_database_at_once_one_has_it(
