@@ -86,28 +86,26 @@ class Proxy:
         receive: Receive,
         send: Send,
     ) -> None:
-        length = inbound.headers.get(b"content-length")
-        framing = (
-            (b"content-length", length)
-            if length is not None
-            else (b"transfer-encoding", b"chunked")
-        )
+        body = None
+        if operation.method in BODY_METHODS:
+            body = stream_body(receive, limit_bytes=operation.body_bytes)
         passing = self._upstreams.stream(
             service=operation.service,
             operation=operation.id,
             principal=principal,
             method=operation.method,
             target=inbound.target,
-            headers=[*_outbound(inbound), framing],
-            body=stream_body(receive, limit_bytes=operation.body_bytes),
+            headers=[*_outbound(inbound), *([_framing(inbound)] if body else [])],
+            body=body,
         )
         async with passing as answer:
             _trusted(answer.status_code)
             headers = _inbound_headers(answer.headers.raw)
             start = {"type": "http.response.start", "status": answer.status_code}
             await send({**start, "headers": headers})
-            async for piece in answer.aiter_raw():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if inbound.method != "HEAD":
+                async for piece in answer.aiter_raw():
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -119,6 +117,11 @@ def _outbound(inbound: Inbound) -> list[Header]:
         if context.traceparent:
             headers.append((b"traceparent", context.traceparent.encode()))
     return headers
+
+
+def _framing(inbound: Inbound) -> Header:
+    length = inbound.headers.get(b"content-length")
+    return (b"transfer-encoding", b"chunked") if length is None else (b"content-length", length)
 
 
 def _inbound_headers(headers: Iterable[Header]) -> list[Header]:

@@ -11,7 +11,14 @@ def merge_rows() -> list[Operation]:
         ("merge_members", "POST", f"{member}/merges", "members:manage", True),
         ("list_member_merges", "GET", f"{member}/merges", "members:read", False),
         ("reverse_merge", "POST", reversal, "members:manage", True),
-        ("export_member", "GET", f"{member}/export", "members:export", False),
         ("erase_member", "DELETE", member, "members:erase", False),
     ]
-    return operations("loyalty", rows)
+    export = Operation(
+        id="export_member",
+        method="GET",
+        path=f"{member}/export",
+        service="loyalty",
+        scope="members:export",
+        streamed=True,
+    )
+    return [*operations("loyalty", rows), export]

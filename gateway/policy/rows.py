@@ -30,7 +30,7 @@ class Operation:
     media_types: tuple[str, ...] = ("application/json",)
     #: Whether an Idempotency-Key is required.
     keyed: bool = False
-    #: Whether the body is passed on as it comes, instead of being read first.
+    #: Whether bodies are passed on as they come, either way, instead of being read first.
     streamed: bool = False
 
 

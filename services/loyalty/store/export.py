@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from sqlalchemy import text
@@ -31,10 +31,10 @@ _SECTION: Final = """
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """What is on record about a person, and under which ids."""
+    """What is on record about a person, and under which ids; each row as its JSON text."""
 
     member_ids: Sequence[str]
-    sections: Mapping[str, Sequence[dict[str, Any]]]
+    sections: Mapping[str, Sequence[str]]
 
 
 async def export_member(database: Database, *, member_id: str, vault: Vault) -> Export:
@@ -51,7 +51,7 @@ async def export_member(database: Database, *, member_id: str, vault: Vault) -> 
         if own.merged_into is not None:
             raise MemberMerged(merged_into=own.merged_into)
         member_ids = [row.id for row in rows]
-        sections: dict[str, Sequence[dict[str, Any]]] = {}
+        sections: dict[str, Sequence[str]] = {}
         left = ROWS_MAX
         for name, section in SECTIONS.items():
             sections[name] = await _rows(session, section, member_ids=member_ids, most=left + 1)
@@ -64,20 +64,21 @@ async def export_member(database: Database, *, member_id: str, vault: Vault) -> 
 
 async def _rows(
     session: AsyncSession, section: Section, *, member_ids: Sequence[str], most: int
-) -> Sequence[dict[str, Any]]:
+) -> Sequence[str]:
     statement = _SECTION.format(
         shown=section.shown, table=section.table, whose=section.whose, order=section.order
     )
     found = await execute(session, text(statement), {"member_ids": list(member_ids), "most": most})
-    return [orjson.loads(row) for row in found.scalars()]
+    return found.scalars().all()
 
 
-def _opened(identity: dict[str, Any], *, vault: Vault) -> dict[str, Any]:
+def _opened(row: str, *, vault: Vault) -> str:
     """An identity with its value, which is its owner's to read."""
+    identity = orjson.loads(row)
     sealed = identity["value"]
     if sealed is None:
-        return identity
+        return row
     value = vault.decrypt(
         bytes.fromhex(sealed), kind=identity["kind"], app_id=identity["app_id"] or ""
     )
-    return {**identity, "value": value}
+    return orjson.dumps({**identity, "value": value}).decode()

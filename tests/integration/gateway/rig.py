@@ -103,6 +103,8 @@ class GatewayStarter:
             "database_url": self._databases.fresh("gateway"),
             "redis_url": self._servers.redis_url(),
             **{f"{name}_url": service.url for name, service in services.items()},
+            # The longest there is: on a busy machine, too, only a test about it runs into it.
+            "deadline_s": 60,
             **settings,
         }
         return await self.on(values, services=services)

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from shared.http.transport import TransportLimits
 from tests.integration.gateway.rig import GatewayStarter, GatewayUnderTest
 from tests.support.processes import free_port
 from tests.support.waiting import until
@@ -151,6 +152,20 @@ async def test_an_upload_is_streamed_through_whole(
     (received,) = gateway.services["loyalty"].received
     assert received.body == lines
     assert received.call.operation == "import_orders"
+
+
+async def test_an_export_comes_through_whole_however_large(gateway: GatewayUnderTest) -> None:
+    """Larger than an answer that is held in memory may be."""
+    served = gateway.services["loyalty"]
+    served.body = b'{"rows":"%b"}' % (b"x" * (TransportLimits().body_bytes + 1))
+    answer = await gateway.call("GET", "/v1/members/mem_1/export")
+    assert (answer.status_code, answer.content == served.body) == (200, True)
+    (received,) = gateway.received()
+    assert (received.method, received.body) == ("GET", b"")
+    assert not {"content-length", "transfer-encoding"} & received.headers.keys()
+    head = await gateway.call("HEAD", "/v1/members/mem_1/export")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(served.body))
 
 
 async def test_a_service_that_is_down_is_503_with_retry_after(

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from services.loyalty.api.export import MemberExportReply
 from services.loyalty.domain.export import ROWS_MAX
 from services.loyalty.store.export_sections import SECTIONS, WITHHELD
 from services.loyalty.store.tables import metadata
@@ -59,7 +60,9 @@ async def test_everything_about_a_person_is_in_it_and_nothing_about_another(
 
     document = await export(loyalty, member_id)
 
+    MemberExportReply.model_validate(document)
     assert document["schema_version"] == 1
+    assert document["exported_at"] == "2026-11-30T04:00:00Z"
     assert document["member_ids"] == sorted([member_id, twin])
     filled = {name for name in SECTIONS if document[name]}
     assert filled == SECTIONS.keys() - SEEN_ELSEWHERE, "a section without rows proves nothing"
@@ -86,6 +89,12 @@ async def test_there_is_no_export_of_one_who_lives_on_in_another(
     assert (reply.status_code, reply.json()["code"]) == (409, "member_merged")
     nobody = await loyalty.call("export_member", member_id="mem_" + "0" * 26)
     assert (nobody.status_code, nobody.json()["code"]) == (404, "member_not_found")
+
+
+def test_the_document_is_described_with_all_its_parts() -> None:
+    about = {"schema_version", "exported_at", "member_id", "member_ids"}
+    assert [*MemberExportReply.model_fields][4:] == [*SECTIONS]
+    assert {*MemberExportReply.model_fields} - {*SECTIONS} == about
 
 
 def test_every_table_of_a_member_has_its_place_in_the_export() -> None:
