@@ -39,7 +39,7 @@ def merged_document(parts: Sequence[Part], *, version: str, language: Language) 
     used: set[str] = set()
     for part in parts:
         rows = [row for row in OPERATIONS if row.service == part.service]
-        taken = take(part, rows)
+        taken = take(part, rows, language=language)
         schemas.update(taken.schemas)
         for row in rows:
             if row.id in taken.operations:

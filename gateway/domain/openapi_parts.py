@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.policy import Operation
+from shared.kernel.texts import Language, described
 
 Json = dict[str, Any]
 
@@ -37,10 +38,11 @@ class Taken:
     schemas: Mapping[str, Json]
 
 
-def take(part: Part, rows: list[Operation]) -> Taken:
+def take(part: Part, rows: list[Operation], *, language: Language) -> Taken:
     """Take the operations of some rows of the policy table, with the schemas they need.
 
-    An operation that the part does not have under exactly that method and path is left out.
+    What they say of themselves comes in the language. An operation that the part does not have
+    under exactly that method and path is left out.
     """
     document = part.document or {}
     prefix = part.service.capitalize()
@@ -48,14 +50,15 @@ def take(part: Part, rows: list[Operation]) -> Taken:
     for row in rows:
         found = document.get("paths", {}).get(row.path, {}).get(row.method.lower())
         if found is not None and found.get("operationId") == row.id:
-            operations[row.id] = _renamed(_without_foreign(found), prefix)
+            operations[row.id] = _worded(_renamed(_without_foreign(found), prefix), language)
     schemas = document.get("components", {}).get("schemas", {})
     renamed = {
         prefix + name: {**_renamed(schema, prefix), "title": prefix + schema.get("title", name)}
         for name, schema in schemas.items()
         if name not in _FOREIGN
     }
-    return Taken(operations=operations, schemas=_needed(operations, renamed))
+    needed = _needed(operations, renamed)
+    return Taken(operations=operations, schemas=_worded(needed, language))
 
 
 def _without_foreign(operation: Json) -> Json:
@@ -90,6 +93,19 @@ def _renamed(node: Any, prefix: str) -> Any:
         return [_renamed(value, prefix) for value in node]
     if isinstance(node, str) and node.startswith(_SCHEMAS):
         return _SCHEMAS + prefix + node.removeprefix(_SCHEMAS)
+    return node
+
+
+def _worded(node: Any, language: Language) -> Any:
+    if isinstance(node, Mapping):
+        return {
+            name: described(value, language=language)
+            if name == "description" and isinstance(value, str)
+            else _worded(value, language)
+            for name, value in node.items()
+        }
+    if isinstance(node, list):
+        return [_worded(value, language) for value in node]
     return node
 
 

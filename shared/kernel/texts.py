@@ -2,6 +2,7 @@
 
 Texts live in `shared/contracts/texts/*.toml`: a table per key, a line per language, with
 `{facts}` to be filled in. A missing text is a defect that a test finds, never a fault at run time.
+What code says of itself in English, in docstrings and fields, stands in Chinese in `descriptions/`.
 """
 
 import tomllib
@@ -36,6 +37,22 @@ def text(key: str, *, language: Language, facts: Mapping[str, str | int] | None 
         return words.format_map(facts or {})
     except (KeyError, IndexError, ValueError):
         return words
+
+
+@cache
+def descriptions() -> Mapping[str, str]:
+    """The Chinese for what code says of itself, by the English in one line."""
+    found: dict[str, str] = {}
+    for file in sorted((_FOLDER / "descriptions").glob("*.toml")):
+        found |= tomllib.loads(file.read_text("utf-8"))
+    return found
+
+
+def described(english: str, *, language: Language) -> str:
+    """A description in a language; in English where no other is known."""
+    if language == "en":
+        return english
+    return descriptions().get(" ".join(english.split()), english)
 
 
 def language_of(accept_language: str | None) -> Language:
