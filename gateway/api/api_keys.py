@@ -83,7 +83,13 @@ async def list_api_keys(
     return PageReply(data=shown, next_cursor=page.next_cursor)
 
 
-@router.post("", operation_id="create_api_key", status_code=201, response_model=MadeApiKeyReply)
+@router.post(
+    "",
+    operation_id="create_api_key",
+    status_code=201,
+    response_model=MadeApiKeyReply,
+    responses={403: {"description": "`scope_not_yours`"}},
+)
 async def create_key(
     body: NewApiKey, request: Request, caller: CurrentCaller, write: OpenWrite
 ) -> Response:
@@ -113,7 +119,15 @@ async def create_key(
     return Response(shown_once, status_code=201, media_type="application/json")
 
 
-@router.delete("/{key_id}", operation_id="revoke_api_key", status_code=204)
+@router.delete(
+    "/{key_id}",
+    operation_id="revoke_api_key",
+    status_code=204,
+    responses={
+        403: {"description": "`key_beyond_yours`"},
+        409: {"description": "`last_manager_key`"},
+    },
+)
 async def revoke_key(
     key_id: KeyId, request: Request, caller: CurrentCaller, write: OpenWrite
 ) -> Response:

@@ -130,7 +130,7 @@ def own_problem(
     else:
         description = "\n\n".join([words, *([_named(others, language=language)] if others else [])])
     headers = problem_headers(status, common)
-    if replayed and status in ("404", "409"):
+    if replayed and own and status in ("404", "409"):
         headers |= header("Idempotency-Replayed")
     given = response.get("content", {}).get(PROBLEM_CONTENT_TYPE, {})
     return {

@@ -1,7 +1,7 @@
 """What operators see and do about the event log of one service."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Response
 from sqlalchemy import func, select
@@ -21,6 +21,11 @@ from shared.tables import event_cursors, feed_acks, feed_head, outbox, parked_ev
 
 ParkedId = Annotated[int, Path(ge=1, lt=2**63)]
 Producer = Annotated[str, Path(pattern=r"^[a-z]{1,20}$")]
+
+_FIRST_OF_ITS_LINE: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"description": "`not_found`: it does not wait"},
+    409: {"description": "`parked_event_not_first`"},
+}
 
 
 class ParkedEventReply(ReplyModel):
@@ -100,7 +105,12 @@ def operator_router(
         page = page_of(rows, limit=limit, mark=lambda row: encode_cursor(row.id))
         return PageReply(data=[_reply(row) for row in page.rows], next_cursor=page.next_cursor)
 
-    @router.post("/parked_events/{parked_id}/retry", operation_id=f"retry_{service}_parked_event")
+    @router.post(
+        "/parked_events/{parked_id}/retry",
+        operation_id=f"retry_{service}_parked_event",
+        response_model=Resolution,
+        responses=_FIRST_OF_ITS_LINE,
+    )
     async def retry_parked_event(parked_id: ParkedId, write: OpenWrite) -> Response:
         """Try again the first event of its line, and then those behind it."""
         return await write.run(
@@ -108,7 +118,12 @@ def operator_router(
             reply=lambda resolution: Reply(body=resolution),
         )
 
-    @router.post("/parked_events/{parked_id}/skip", operation_id=f"skip_{service}_parked_event")
+    @router.post(
+        "/parked_events/{parked_id}/skip",
+        operation_id=f"skip_{service}_parked_event",
+        response_model=Resolution,
+        responses=_FIRST_OF_ITS_LINE,
+    )
     async def skip_parked_event(parked_id: ParkedId, body: Skip, write: OpenWrite) -> Response:
         """Give up the first event of its line, with a reason, and try those behind it."""
         return await write.run(
@@ -116,7 +131,11 @@ def operator_router(
             reply=lambda resolution: Reply(body=resolution),
         )
 
-    @router.post("/subscriptions/{producer}/rewind", operation_id=f"rewind_{service}_subscription")
+    @router.post(
+        "/subscriptions/{producer}/rewind",
+        operation_id=f"rewind_{service}_subscription",
+        status_code=204,
+    )
     async def rewind_subscription(producer: Producer, write: OpenWrite) -> Response:
         """Read a producer's log again from its beginning; effects already made are not repeated."""
 

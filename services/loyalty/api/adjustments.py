@@ -34,7 +34,7 @@ class AdjustmentRequest(RequestModel):
         json_schema_extra={"examples": [{"points": 500, "reason": "补偿：包裹延误"}]}
     )
 
-    points: Annotated[SignedPoints, Field(description="To give; negative: to take")]
+    points: Annotated[SignedPoints, Field(description="To give; negative: to take. Not 0")]
     reason: Annotated[
         Reason, Field(description="No personal data; it goes when the member is erased")
     ]
@@ -74,13 +74,17 @@ class AdjustmentReply(ReplyModel):
     responses={
         202: {"model": AdjustmentReply, "description": "A second person is to decide"},
         404: {"description": "`member_not_found`"},
-        409: {"description": "`insufficient_points`, `member_merged`"},
+        409: {"description": "`insufficient_points`, `member_merged`, `balance_limit_reached`"},
     },
 )
 async def adjust_points_route(
     member_id: MemberId, body: AdjustmentRequest, write: KeyedWrite
 ) -> Response:
-    """Give or take points. Above the programme's limit nothing moves until another approves."""
+    """Give or take points. Above the programme's limit nothing moves until another approves.
+
+    The limit, 10,000 points by default, holds for all that one API key gives to and takes from a
+    member on a business day without a second person, both counted up.
+    """
     return await write.run(
         lambda tx: noting(
             tx,
@@ -118,7 +122,7 @@ async def list_adjustments(
     "/points/adjustments/{adjustment_id}",
     operation_id="show_adjustment",
     response_model=AdjustmentReply,
-    responses={404: {"description": "No such adjustment"}},
+    responses={404: {"description": "`not_found`: no such adjustment"}},
 )
 async def show_adjustment(adjustment_id: AdjustmentId, request: Request) -> AdjustmentReply:
     """One adjustment."""
@@ -135,8 +139,11 @@ async def show_adjustment(adjustment_id: AdjustmentId, request: Request) -> Adju
     response_model=AdjustmentReply,
     responses={
         403: {"description": "`second_person_needed`"},
-        404: {"description": "No such adjustment, or `member_not_found`"},
-        409: {"description": "`adjustment_decided`, `insufficient_points`, `member_merged`"},
+        404: {"description": "`not_found`: no such adjustment; `member_not_found`"},
+        409: {
+            "description": "`adjustment_decided`, `insufficient_points`, `member_merged`, "
+            "`balance_limit_reached`"
+        },
     },
 )
 async def decide_adjustment_route(

@@ -137,7 +137,7 @@ async def start_reconciliation_route(write: OpenWrite) -> Response:
 @router.get(
     "/reconciliations/{reconciliation_id}",
     operation_id="show_reconciliation",
-    responses={404: {"description": "There is no such reconciliation"}},
+    responses={404: {"description": "`not_found`: no such reconciliation"}},
 )
 async def show_reconciliation(
     reconciliation_id: ReconciliationId, request: Request

@@ -112,7 +112,7 @@ async def reserve_checkout(body: CheckoutRequest, write: KeyedWrite) -> Response
     "/reservations/{reservation_id}",
     operation_id="show_reservation",
     response_model=ReservationReply,
-    responses={404: {"description": "No such reservation"}},
+    responses={404: {"description": "`not_found`: no such reservation"}},
 )
 async def show_reservation(reservation_id: ReservationId, request: Request) -> ReservationReply:
     """A reservation as it stands."""
@@ -128,7 +128,7 @@ async def show_reservation(reservation_id: ReservationId, request: Request) -> R
     operation_id="release_reservation",
     status_code=204,
     responses={
-        404: {"description": "No such reservation"},
+        404: {"description": "`not_found`: no such reservation"},
         409: {"description": "`reservation_closed`: an order has captured it"},
     },
 )

@@ -28,7 +28,7 @@ from shared.kernel.paging import DEFAULT_PAGE, decode_cursor, encode_cursor, pag
 router = APIRouter(prefix="/v1/points/expiry_notices", tags=["points"])
 
 _RECORDED: dict[int | str, dict[str, object]] = {
-    404: {"description": "No such notice"},
+    404: {"description": "`not_found`: no such notice"},
     409: {"description": "`already_recorded_differently`"},
 }
 

@@ -86,7 +86,7 @@ async def hold_points_route(member_id: MemberId, body: HoldRequest, write: Keyed
     operation_id="capture_hold",
     response_model=RedemptionReply,
     responses={
-        404: {"description": "No such redemption, or `member_not_found`"},
+        404: {"description": "`not_found`: no such redemption; `member_not_found`"},
         409: {
             "description": "`hold_expired`, `redemption_closed`, `capture_exceeds_hold`, "
             "`redemption_of_checkout`, `member_merged`"
@@ -109,7 +109,7 @@ async def capture_hold_route(
     operation_id="release_hold",
     response_model=RedemptionReply,
     responses={
-        404: {"description": "No such redemption"},
+        404: {"description": "`not_found`: no such redemption"},
         409: {"description": "`redemption_closed`, `redemption_of_checkout`"},
     },
 )

@@ -10,6 +10,7 @@ from services.loyalty.api.imports_door import (
     EnrolQuery,
     ImportDoor,
     ImportId,
+    NdjsonReply,
     body_of,
     import_of,
     reason_of,
@@ -33,7 +34,7 @@ _NDJSON_EXAMPLE: Final = (
 )
 _CSV_EXAMPLE: Final = (
     "order_id,identity_kind,identity_value,paid_fen,refunded_fen,paid_at,completed_at\n"
-    "SO-1,phone,13800001234,25900,,2026-01-05T10:00:00+08:00,2026-01-09T10:00:00+08:00\n"
+    "SO-2,phone,13800001234,25900,,2026-01-05T10:00:00+08:00,2026-01-09T10:00:00+08:00\n"
 )
 
 EarnQuery = Annotated[
@@ -64,6 +65,7 @@ class RefusedOrderLine(ReplyModel):
     operation_id="import_orders",
     status_code=201,
     response_model=OrderImportReply,
+    response_class=NdjsonReply,
     responses=UPLOAD_RESPONSES,
     openapi_extra=body_of(ndjson=_NDJSON_EXAMPLE, csv=_CSV_EXAMPLE),
 )
@@ -103,7 +105,7 @@ async def import_orders(
 @router.get(
     "/{import_id}",
     operation_id="show_order_import",
-    responses={404: {"description": "No such import"}},
+    responses={404: {"description": "`not_found`: no such import"}},
 )
 async def show_order_import(import_id: ImportId, request: Request) -> OrderImportReply:
     """How far an import is, or how it ended."""
@@ -113,7 +115,7 @@ async def show_order_import(import_id: ImportId, request: Request) -> OrderImpor
 @router.get(
     "/{import_id}/refusals",
     operation_id="list_order_import_refusals",
-    responses={404: {"description": "No such import"}},
+    responses={404: {"description": "`not_found`: no such import"}},
 )
 async def list_order_import_refusals(
     import_id: ImportId, request: Request, limit: LimitQuery = 50, cursor: CursorQuery = None

@@ -10,6 +10,7 @@ from services.loyalty.api.imports_door import (
     EnrolQuery,
     ImportDoor,
     ImportId,
+    NdjsonReply,
     body_of,
     import_of,
     reason_of,
@@ -63,6 +64,7 @@ class RefusedPointsLine(ReplyModel):
     operation_id="import_points",
     status_code=201,
     response_model=PointsImportReply,
+    response_class=NdjsonReply,
     responses=UPLOAD_RESPONSES,
     openapi_extra=body_of(ndjson=_NDJSON_EXAMPLE, csv=_CSV_EXAMPLE),
 )
@@ -103,7 +105,7 @@ async def import_points(
 @router.get(
     "/{import_id}",
     operation_id="show_points_import",
-    responses={404: {"description": "No such import"}},
+    responses={404: {"description": "`not_found`: no such import"}},
 )
 async def show_points_import(import_id: ImportId, request: Request) -> PointsImportReply:
     """How far an import is, or how it ended."""
@@ -113,7 +115,7 @@ async def show_points_import(import_id: ImportId, request: Request) -> PointsImp
 @router.get(
     "/{import_id}/refusals",
     operation_id="list_points_import_refusals",
-    responses={404: {"description": "No such import"}},
+    responses={404: {"description": "`not_found`: no such import"}},
 )
 async def list_points_import_refusals(
     import_id: ImportId, request: Request, limit: LimitQuery = 50, cursor: CursorQuery = None

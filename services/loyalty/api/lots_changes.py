@@ -16,7 +16,10 @@ from shared.http.writes import KeyedWrite, Reply
 router = APIRouter(prefix="/v1/members/{member_id}/points", tags=["points"])
 
 _MOST_LOTS: Final = 200
-_LATER: Final = "Rounded up to the end of its business day in Asia/Shanghai"
+_LATER: Final = (
+    "In the future; rounded up to the end of its business day in Asia/Shanghai. A day's first "
+    "moment is the end of the day before, so write `23:59:59` of the last day"
+)
 
 
 class ExtensionsRequest(RequestModel):
@@ -24,7 +27,7 @@ class ExtensionsRequest(RequestModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"expires_at": "2027-12-31T00:00:00+08:00", "reason": "门店装修补偿"}]
+            "examples": [{"expires_at": "2027-12-31T23:59:59+08:00", "reason": "门店装修补偿"}]
         }
     )
 
@@ -56,6 +59,7 @@ class ReinstatementRequest(RequestModel):
                 {
                     "lot_id": "lot_01kb0t6v3mvc8qd2x5n7h9r4ek",
                     "points": 100,
+                    "expires_at": "2027-12-31T23:59:59+08:00",
                     "reason": "客户投诉：住院期间未能使用",
                 }
             ]
@@ -66,7 +70,7 @@ class ReinstatementRequest(RequestModel):
     points: Annotated[Points | None, Field(description="All that lapsed, if left out")] = None
     expires_at: Annotated[
         Moment | None,
-        Field(description=f"{_LATER}; as an extension from today, if left out"),
+        Field(description=f"{_LATER}. As an extension from today, if left out"),
     ] = None
     reason: LongLine
 
@@ -128,8 +132,8 @@ async def extend_lots_route(
     status_code=201,
     response_model=ReinstatementReply,
     responses={
-        404: {"description": "`member_not_found`, `not_found` for the lot"},
-        409: {"description": "`more_than_lapsed`, `member_merged`"},
+        404: {"description": "`member_not_found`; `not_found`: no such lot of the member"},
+        409: {"description": "`more_than_lapsed`, `member_merged`, `balance_limit_reached`"},
     },
 )
 async def reinstate_points_route(

@@ -111,7 +111,7 @@ async def merge_members_route(
     operation_id="reverse_merge",
     response_model=MergeReply,
     responses={
-        404: {"description": "No such merge"},
+        404: {"description": "`not_found`: no such merge"},
         409: {"description": "`merge_reversed`, `merge_not_last`, `merge_final`"},
     },
 )

@@ -120,7 +120,7 @@ class CompletionRequest(RequestModel):
         404: {"description": "`member_not_found`"},
         409: {
             "description": "`already_recorded_differently`, `member_merged`, "
-            "`reservation_unknown`, `reservation_closed`"
+            "`reservation_unknown`, `reservation_closed`, `balance_limit_reached`"
         },
     },
 )
@@ -150,7 +150,7 @@ async def record_order_route(
     "/{order_id}",
     operation_id="show_order",
     response_model=OrderDetail,
-    responses={404: {"description": "No such order"}},
+    responses={404: {"description": "`not_found`: no such order"}},
 )
 async def show_order(order_id: OrderIdPath, request: Request) -> OrderDetail:
     """An order as it stands now, with its lines."""

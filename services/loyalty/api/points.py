@@ -74,7 +74,10 @@ async def show_points(
     request: Request,
     as_of: Annotated[
         Moment | None,
-        Query(description="A past moment: what was recorded by then. Now if left out"),
+        Query(
+            description="A past moment: what was recorded by then. Now if left out; at most five "
+            "minutes ahead, which count as now"
+        ),
     ] = None,
 ) -> PointsReply:
     """A member's points. Points whose hold is over count as available, to the moment."""

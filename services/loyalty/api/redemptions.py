@@ -118,7 +118,7 @@ async def redeem_points_route(
     "/points/redemptions/{redemption_id}",
     operation_id="show_redemption",
     response_model=RedemptionReply,
-    responses={404: {"description": "No such redemption"}},
+    responses={404: {"description": "`not_found`: no such redemption"}},
 )
 async def show_redemption(redemption_id: RedemptionId, request: Request) -> RedemptionReply:
     """One redemption."""
@@ -134,7 +134,7 @@ async def show_redemption(redemption_id: RedemptionId, request: Request) -> Rede
     operation_id="cancel_redemption",
     response_model=RedemptionReply,
     responses={
-        404: {"description": "No such redemption, or `member_not_found`"},
+        404: {"description": "`not_found`: no such redemption; `member_not_found`"},
         409: {
             "description": "`redemption_held`, `redemption_closed`, `redemption_of_checkout`, "
             "`member_merged`"

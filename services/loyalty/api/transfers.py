@@ -64,7 +64,7 @@ class NewTransferReply(TransferReply):
         409: {
             "description": "`insufficient_points`, `points_cooling`, `transfer_limit_reached`, "
             "`transfer_count_reached`, `transfer_too_small`, `transfers_disabled`, "
-            "`member_merged`, `recipient_merged`"
+            "`member_merged`, `recipient_merged`, `balance_limit_reached`"
         },
         422: {"description": "`transfer_to_self`"},
     },
@@ -72,7 +72,12 @@ class NewTransferReply(TransferReply):
 async def transfer_points_route(
     member_id: MemberId, body: TransferRequest, write: KeyedWrite
 ) -> Response:
-    """Give points to another member; they keep the day on which they lapse."""
+    """Give points to another member; they keep the day on which they lapse.
+
+    The programme says how many points and transfers a member may send on a business day (by default
+    5,000 and 10), the least of one transfer (1), and for how long points that came by transfer
+    cannot be passed on (24 hours).
+    """
     return await write.run(
         lambda tx: noting(
             tx,
@@ -94,7 +99,7 @@ async def transfer_points_route(
     "/points/transfers/{transfer_id}",
     operation_id="show_transfer",
     response_model=TransferReply,
-    responses={404: {"description": "No such transfer"}},
+    responses={404: {"description": "`not_found`: no such transfer"}},
 )
 async def show_transfer(transfer_id: TransferId, request: Request) -> TransferReply:
     """One transfer."""

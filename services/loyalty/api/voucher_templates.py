@@ -135,7 +135,9 @@ class IssueReply(ReplyModel):
     operation_id="create_voucher_template",
     status_code=201,
     response_model=TemplateReply,
-    responses={422: {"description": "The terms contradict each other"}},
+    responses={
+        422: {"description": "`validation_failed`, also where the terms contradict each other"}
+    },
 )
 async def create_voucher_template(body: NewTemplate, write: OpenWrite) -> Response:
     """Make a template."""
@@ -177,7 +179,7 @@ async def list_voucher_templates(
 @router.get(
     "/{template_id}",
     operation_id="show_voucher_template",
-    responses={404: {"description": "No such template"}},
+    responses={404: {"description": "`not_found`: no such template"}},
 )
 async def show_voucher_template(template_id: TemplateId, request: Request) -> TemplateReply:
     """One template."""
@@ -194,9 +196,12 @@ async def show_voucher_template(template_id: TemplateId, request: Request) -> Te
     status_code=201,
     response_model=IssueReply,
     responses={
-        404: {"description": "No such template"},
-        409: {"description": "Stock or limit does not allow it; none was issued"},
-        422: {"description": "Some members are unknown; none was issued"},
+        404: {"description": "`not_found`: no such template"},
+        409: {
+            "description": "`voucher_template_closed`, `voucher_template_over`, "
+            "`voucher_stock_exhausted`, `voucher_limit_reached`"
+        },
+        422: {"description": "`members_unknown`"},
     },
 )
 async def issue(template_id: TemplateId, body: NewIssue, write: KeyedWrite) -> Response:

@@ -75,7 +75,7 @@ class VoucherRedemption(RequestModel):
 @router.get(
     "/members/{member_id}/vouchers",
     operation_id="list_member_vouchers",
-    responses={404: {"description": "No such member"}},
+    responses={404: {"description": "`member_not_found`"}},
 )
 async def list_member_vouchers(
     member_id: MemberId,
@@ -102,7 +102,7 @@ async def list_member_vouchers(
 @router.get(
     "/vouchers/{voucher_id}",
     operation_id="show_voucher",
-    responses={404: {"description": "No such voucher"}},
+    responses={404: {"description": "`not_found`: no such voucher"}},
 )
 async def show_voucher(voucher_id: VoucherId, request: Request) -> VoucherReply:
     """One voucher."""
@@ -120,8 +120,13 @@ async def show_voucher(voucher_id: VoucherId, request: Request) -> VoucherReply:
     response_model=VoucherReply,
     responses={
         200: {"model": VoucherReply, "description": "This order had used it already"},
-        404: {"description": "No such voucher"},
-        409: {"description": "It cannot be used on this order; the code says why"},
+        404: {"description": "`not_found`: no such voucher"},
+        409: {
+            "description": "`voucher_already_redeemed`, `voucher_expired`, "
+            "`voucher_not_yet_valid`, `voucher_voided`, `voucher_held`, `voucher_frozen`, "
+            "`voucher_below_threshold`, `voucher_for_new_customers`, "
+            "`already_recorded_differently`"
+        },
     },
 )
 async def redeem(
