@@ -44,7 +44,7 @@ class AdvanceBody(RequestModel):
 class TestClockReply(ReplyModel):
     """Where the sandbox's clock is. All services show the same time once it has settled."""
 
-    now: datetime
+    now: datetime = Field(description="The present moment in this sandbox")
     settled: bool = Field(description="Whether the last move has been made to its end")
     advancing_to: datetime | None = Field(description="Null once settled")
     advanced_from: datetime | None = Field(description="Where the last move began; null if none")

@@ -12,9 +12,12 @@ from services.loyalty.operations.replies import noting
 from services.loyalty.store import adjustments as store
 from services.loyalty.store.tables import Adjustment
 from shared.http.fields import (
+    Actor,
     AdjustmentId,
     MemberId,
+    MemberRef,
     Reason,
+    RecordedAt,
     ReplyModel,
     RequestModel,
     SignedPoints,
@@ -35,9 +38,7 @@ class AdjustmentRequest(RequestModel):
     )
 
     points: Annotated[SignedPoints, Field(description="To give; negative: to take. Not 0")]
-    reason: Annotated[
-        Reason, Field(description="No personal data; it goes when the member is erased")
-    ]
+    reason: Reason
 
 
 class DecisionRequest(RequestModel):
@@ -47,22 +48,26 @@ class DecisionRequest(RequestModel):
         json_schema_extra={"examples": [{"decision": "approve", "reason": "已核实工单"}]}
     )
 
-    decision: Decision
+    decision: Annotated[
+        Decision, Field(description="`approve`: the points move now; `reject`: they never do")
+    ]
     reason: Reason
 
 
 class AdjustmentReply(ReplyModel):
     """Points that an operator gave or took, or wants to."""
 
-    id: str
-    member_id: str
-    points: int
+    id: Annotated[str, Field(description="An adjustment's id")]
+    member_id: MemberRef
+    points: Annotated[int, Field(description="Given; negative: taken")]
     reason: str
-    state: AdjustmentState
-    requested_by: str
-    created_at: datetime
+    state: Annotated[
+        AdjustmentState, Field(description="`awaiting_approval`: nothing has moved so far")
+    ]
+    requested_by: Actor
+    created_at: RecordedAt
     decided_by: Annotated[str | None, Field(description="Null if one person was enough")]
-    decision_reason: str | None
+    decision_reason: Annotated[str | None, Field(description="Why the second person decided so")]
     decided_at: datetime | None
 
 
@@ -103,8 +108,8 @@ async def adjust_points_route(
 )
 async def list_adjustments(
     request: Request,
-    state: Annotated[AdjustmentState | None, Query()] = None,
-    member_id: Annotated[MemberId | None, Query()] = None,
+    state: Annotated[AdjustmentState | None, Query(description="Only those in this state")] = None,
+    member_id: Annotated[MemberId | None, Query(description="Only this member's")] = None,
     limit: LimitQuery = DEFAULT_PAGE,
     cursor: CursorQuery = None,
 ) -> PageReply[AdjustmentReply]:

@@ -38,7 +38,12 @@ class HoldRequest(RedemptionRequest):
         ),
     ]
     minutes: Annotated[
-        int | None, Field(ge=1, le=_MINUTES_MAX, description="The programme's default if left out")
+        int | None,
+        Field(
+            ge=1,
+            le=_MINUTES_MAX,
+            description="The programme's default, 15 unless it says otherwise, if left out",
+        ),
     ] = None
 
 

@@ -17,7 +17,14 @@ from services.loyalty.api.imports_door import (
     refusals_of,
 )
 from services.loyalty.api.imports_lines_orders import ORDER_LINES
-from services.loyalty.api.imports_reply import ImportReply, error_detail
+from services.loyalty.api.imports_reply import (
+    LINE_CODES,
+    Detail,
+    ImportReply,
+    LineNumber,
+    Pointer,
+    error_detail,
+)
 from services.loyalty.operations.imports import ImportTerms
 from services.loyalty.operations.imports_orders import take_orders
 from services.loyalty.store.tables import Import, ImportRefusal
@@ -53,11 +60,20 @@ class OrderImportReply(ImportReply):
 class RefusedOrderLine(ReplyModel):
     """A line that was not taken, and why. The line itself is not kept."""
 
-    line: int
-    order_id: str | None
-    code: str
-    pointer: str | None
-    detail: str
+    line: LineNumber
+    order_id: Annotated[
+        str | None, Field(description="The order it names; null if the line could not be read")
+    ]
+    code: Annotated[
+        str,
+        Field(
+            description=f"{LINE_CODES}. Of orders: `refunded_above_paid`, `completed_before_paid`, "
+            "`recorded_differently` (the order is on record with other facts), "
+            "`balance_limit_reached`"
+        ),
+    ]
+    pointer: Pointer
+    detail: Detail
 
 
 @router.post(

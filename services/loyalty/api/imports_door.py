@@ -29,7 +29,7 @@ from shared.kernel.texts import text
 #: More lines than any file of 512 MiB has, and what their column holds.
 _LINES_MAX: Final = 2**31
 
-ImportId = Annotated[str, Field(pattern=id_pattern("imp"))]
+ImportId = Annotated[str, Field(pattern=id_pattern("imp"), description="An import's id")]
 EnrolQuery = Annotated[
     bool, Query(description="Whether whoever an unknown identity belongs to is enrolled")
 ]

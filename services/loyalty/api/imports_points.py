@@ -17,7 +17,14 @@ from services.loyalty.api.imports_door import (
     refusals_of,
 )
 from services.loyalty.api.imports_lines_points import POINTS_LINES
-from services.loyalty.api.imports_reply import ImportReply, error_detail
+from services.loyalty.api.imports_reply import (
+    LINE_CODES,
+    Detail,
+    ImportReply,
+    LineNumber,
+    Pointer,
+    error_detail,
+)
 from services.loyalty.operations.imports import ImportTerms
 from services.loyalty.operations.imports_points import take_points
 from services.loyalty.store.tables import Import, ImportRefusal
@@ -52,11 +59,21 @@ class PointsImportReply(ImportReply):
 class RefusedPointsLine(ReplyModel):
     """A line that was not taken, and why. The line itself is not kept."""
 
-    line: int
-    reference: str | None
-    code: str
-    pointer: str | None
-    detail: str
+    line: LineNumber
+    reference: Annotated[
+        str | None, Field(description="Its reference; null if the line could not be read")
+    ]
+    code: Annotated[
+        str,
+        Field(
+            description=f"{LINE_CODES}. Of points: `points_zero`, `points_negative`, "
+            "`not_for_this_movement`, `occurred_in_future`, `expires_before_available`, "
+            "`expires_in_past`, `insufficient_points`, `balance_limit_reached`, "
+            "`already_recorded_differently` (the reference is on record with other facts)"
+        ),
+    ]
+    pointer: Pointer
+    detail: Detail
 
 
 @router.post(

@@ -10,7 +10,17 @@ from services.loyalty.api.expiry_extensions import ExtensionReply, extension_rep
 from services.loyalty.api.shapes import BalancesReply, balances_reply
 from services.loyalty.operations.lots import Reinstated, extend_lots, reinstate_points
 from services.loyalty.operations.replies import noting
-from shared.http.fields import LongLine, LotId, MemberId, Moment, Points, ReplyModel, RequestModel
+from shared.http.fields import (
+    LongReason,
+    LotId,
+    LotRef,
+    MemberId,
+    MemberRef,
+    Moment,
+    Points,
+    ReplyModel,
+    RequestModel,
+)
 from shared.http.writes import KeyedWrite, Reply
 
 router = APIRouter(prefix="/v1/members/{member_id}/points", tags=["points"])
@@ -40,13 +50,13 @@ class ExtensionsRequest(RequestModel):
         ),
     ] = None
     expires_at: Annotated[Moment, Field(description=_LATER)]
-    reason: LongLine
+    reason: LongReason
 
 
 class ExtensionsReply(ReplyModel):
     """The lots that were extended."""
 
-    member_id: str
+    member_id: MemberRef
     extensions: list[ExtensionReply]
 
 
@@ -72,18 +82,18 @@ class ReinstatementRequest(RequestModel):
         Moment | None,
         Field(description=f"{_LATER}. As an extension from today, if left out"),
     ] = None
-    reason: LongLine
+    reason: LongReason
 
 
 class ReinstatementReply(ReplyModel):
     """Points given back to their lot, and the balances after. Debt was repaid from them first."""
 
-    id: str
-    member_id: str
-    lot_id: str
-    points: int
-    debt_repaid: int
-    expires_at: datetime | None
+    id: Annotated[str, Field(description="The reinstatement's id, a cause in the statement")]
+    member_id: MemberRef
+    lot_id: LotRef
+    points: Annotated[int, Field(description="Given back")]
+    debt_repaid: Annotated[int, Field(description="What of them repaid debt at once")]
+    expires_at: Annotated[datetime | None, Field(description="When the lot lapses now")]
     balances: BalancesReply
 
 

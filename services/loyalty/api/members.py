@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from services.loyalty.api.members_shapes import (
     EnrolmentRequest,
     IdentityRequest,
+    IdentityValue,
     InternalMember,
     MemberReply,
     ProfileRequest,
@@ -79,8 +80,10 @@ async def enrol_member(body: EnrolmentRequest, write: OpenWrite, request: Reques
 async def find_members(
     request: Request,
     identity_kind: Annotated[IdentityKind, Query(description="How the member is known")],
-    identity_value: Annotated[str, Query(min_length=1, max_length=128)],
-    app_id: Annotated[str | None, Query(max_length=64)] = None,
+    identity_value: Annotated[IdentityValue, Query()],
+    app_id: Annotated[
+        str | None, Query(max_length=64, description="Of a `wechat_openid`, and of no other")
+    ] = None,
 ) -> PageReply[MemberReply]:
     """The member with an identity: one or none."""
     try:

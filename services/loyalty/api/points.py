@@ -1,7 +1,7 @@
 """Points over HTTP: balances and the statement."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
@@ -11,7 +11,14 @@ from services.loyalty.domain.expiry_notices import CLOCK_SKEW
 from services.loyalty.domain.ledger import AccountName, EntryKind
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.store.points import StatementLine, balances_at, balances_now, statement
-from shared.http.fields import MemberId, Moment, ReplyModel
+from shared.http.fields import (
+    MemberId,
+    MemberRef,
+    Moment,
+    OccurredAt,
+    RecordedAt,
+    ReplyModel,
+)
 from shared.http.paging import CursorQuery, LimitQuery, PageReply
 from shared.kernel.errors import InvalidField
 from shared.kernel.paging import DEFAULT_PAGE, decode_cursor
@@ -19,11 +26,16 @@ from shared.kernel.paging import DEFAULT_PAGE, decode_cursor
 router = APIRouter(prefix="/v1/members/{member_id}/points", tags=["points"])
 
 
+_ACCOUNT: Final = (
+    "`available`, `pending`, `held` and `debt` are the member's; the others the programme's"
+)
+
+
 class PointsReply(BalancesReply):
     """A member's points, now or at a past moment."""
 
-    member_id: str
-    as_of: datetime
+    member_id: MemberRef
+    as_of: Annotated[datetime, Field(description="The moment of which they are")]
 
 
 class CauseReply(ReplyModel):
@@ -36,7 +48,7 @@ class CauseReply(ReplyModel):
             "`adjustment`, `merge`, `erasure`, `expiry_notice`, `reinstatement` or `import`"
         ),
     ]
-    id: str
+    id: Annotated[str, Field(description="The id of that order, refund and so on")]
 
 
 class EntryReply(ReplyModel):
@@ -48,18 +60,24 @@ class EntryReply(ReplyModel):
     moved from `from_account` to `to_account`.
     """
 
-    id: str
-    kind: EntryKind
-    points: int
-    balance_after: int
-    moved: int
-    from_account: AccountName
-    to_account: AccountName
+    id: Annotated[str, Field(description="`pte_`, the member's id and the entry's number")]
+    kind: Annotated[
+        EntryKind,
+        Field(
+            description="`released`: a hold is over; `repaid`: debt; `restored`: spent or held "
+            "points came back; `captured`: held points were spent"
+        ),
+    ]
+    points: Annotated[int, Field(description="By how much the member can count on more, or less")]
+    balance_after: Annotated[int, Field(description="What the member can count on then")]
+    moved: Annotated[int, Field(description="How many points moved between the two accounts")]
+    from_account: Annotated[AccountName, Field(description=_ACCOUNT)]
+    to_account: Annotated[AccountName, Field(description=_ACCOUNT)]
     balances_after: BalancesReply
     cause: CauseReply
-    reason: str | None
-    occurred_at: datetime
-    recorded_at: datetime
+    reason: Annotated[str | None, Field(description="What somebody wrote as the reason")]
+    occurred_at: OccurredAt
+    recorded_at: RecordedAt
     lots: Annotated[list[LotPart], Field(description="Which lots gave or got the points")]
 
 

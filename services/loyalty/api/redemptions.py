@@ -19,8 +19,10 @@ from shared.http.fields import (
     ExternalId,
     Line,
     MemberId,
+    MemberRef,
     Points,
     Reason,
+    RecordedAt,
     RedemptionId,
     ReplyModel,
     RequestModel,
@@ -43,7 +45,7 @@ class RedemptionRequest(RequestModel):
         }
     )
 
-    points: Points
+    points: Annotated[Points, Field(description="How many to spend, or to hold")]
     purpose: Annotated[Line, Field(description="Such as `checkout`, `voucher` or `gift`")]
     reference: Annotated[
         ExternalId,
@@ -59,31 +61,38 @@ class RedemptionCancellationRequest(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "顾客改主意"}]})
 
-    reason: Annotated[
-        Reason | None, Field(description="No personal data; it goes when the member is erased")
-    ] = None
+    reason: Reason | None = None
 
 
 class RedemptionReply(ReplyModel):
     """Points that were spent, or are held to be."""
 
-    id: str
-    member_id: str
-    state: RedemptionState
-    points: int
+    id: Annotated[str, Field(description="A redemption's id; a hold has one, too")]
+    member_id: MemberRef
+    state: Annotated[
+        RedemptionState,
+        Field(
+            description="`held`: set aside; `redeemed`: spent; `released`: a hold given back; "
+            "`cancelled`: spent points given back"
+        ),
+    ]
+    points: Annotated[int, Field(description="As many as were spent or held at first")]
     returned_points: Annotated[int, Field(description="How many of them are back in their lots")]
-    purpose: str
-    reference: str
+    purpose: Annotated[str, Field(description="Such as `checkout`, `voucher` or `gift`")]
+    reference: Annotated[str, Field(description="The caller's id of what it is for")]
     hold_expires_at: Annotated[datetime | None, Field(description="Null if never a hold")]
-    created_at: datetime
-    closed_at: datetime | None
+    created_at: RecordedAt
+    closed_at: Annotated[
+        datetime | None,
+        Field(description="When it came to its state; null while the points are held"),
+    ]
 
 
 class NewRedemptionReply(RedemptionReply):
     """Points just spent, the lots that paid, and what is left."""
 
     balances: BalancesReply
-    lots: list[LotPart]
+    lots: Annotated[list[LotPart], Field(description="The lots that paid")]
 
 
 @hot_router.post(

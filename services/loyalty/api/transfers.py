@@ -1,6 +1,5 @@
 """Transfers of points between members over HTTP."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -11,7 +10,15 @@ from services.loyalty.operations.replies import noting
 from services.loyalty.operations.transfers import Transferred, transfer_points
 from services.loyalty.store.tables import Transfer
 from services.loyalty.store.transfers import find_transfer
-from shared.http.fields import MemberId, Points, Reason, ReplyModel, RequestModel, TransferId
+from shared.http.fields import (
+    MemberId,
+    Points,
+    Reason,
+    RecordedAt,
+    ReplyModel,
+    RequestModel,
+    TransferId,
+)
 from shared.http.writes import KeyedWrite, Reply
 from shared.kernel.errors import NotFound
 
@@ -29,29 +36,27 @@ class TransferRequest(RequestModel):
         }
     )
 
-    to_member_id: MemberId
-    points: Points
-    reason: Annotated[
-        Reason | None, Field(description="No personal data; it goes when the member is erased")
-    ] = None
+    to_member_id: Annotated[MemberId, Field(description="The member who gets them")]
+    points: Annotated[Points, Field(description="How many to give")]
+    reason: Reason | None = None
 
 
 class TransferReply(ReplyModel):
     """Points that one member (`member_id`) gave another."""
 
-    id: str
-    member_id: str
-    to_member_id: str
+    id: Annotated[str, Field(description="A transfer's id")]
+    member_id: Annotated[str, Field(description="The member who gave them")]
+    to_member_id: Annotated[str, Field(description="The member who got them")]
     points: int
     reason: str | None
-    created_at: datetime
+    created_at: RecordedAt
 
 
 class NewTransferReply(TransferReply):
     """Points just given; of the sender, what is left and the lots that paid."""
 
     balances: BalancesReply
-    lots: list[LotPart]
+    lots: Annotated[list[LotPart], Field(description="The lots that paid")]
 
 
 @router.post(
