@@ -19,6 +19,7 @@ from gateway.operations.authentication import KeyRing
 from gateway.operations.test_clock_journey import Journey
 from gateway.settings import GatewaySettings
 from shared.http.access import require_call
+from shared.http.inputs import refuse_unknown_input
 from shared.http.middleware import RequestScope
 from shared.http.problems import install_problem_handlers
 from shared.kernel.clock import Clock, SystemClock
@@ -101,7 +102,7 @@ def _journey(machinery: Machinery, upstreams: Upstreams) -> Journey | None:
 
 
 def _include_routes(app: FastAPI) -> None:
-    guarded = [Depends(require_call)]
+    guarded = [Depends(require_call), Depends(refuse_unknown_input)]
     app.include_router(api_keys.router, dependencies=guarded)
     app.include_router(caller.router, dependencies=guarded)
     app.include_router(console.router)

@@ -16,8 +16,8 @@ _log = structlog.get_logger()
 
 Headers = Sequence[tuple[bytes, bytes]]
 
-#: How long a service may digest an upload after its last byte, or gather an export, in seconds.
-STREAM_DIGEST_S: Final = 30.0
+#: How long a service may digest an upload after its last byte, in seconds.
+UPLOAD_DIGEST_S: Final = 30.0
 _DOCUMENT_S: Final = 5.0
 _READY_S: Final = 2.0
 
@@ -103,11 +103,13 @@ class Upstreams:
     ) -> AsyncIterator[httpx.Response]:
         """Pass bodies on as they come. Raises as `ask` does, and whatever the body raises.
 
-        The deadline holds for connecting and for each piece; the answer has a while longer.
+        The deadline holds for connecting and for each piece; what an upload comes to may take a
+        while longer.
         """
         url = httpx.URL(self._urls[service]).copy_with(raw_path=target)
         given = [*headers, self._token(service, operation, principal)]
-        timeout = httpx.Timeout(self._deadline_s, read=STREAM_DIGEST_S).as_dict()
+        digest_s = self._deadline_s if body is None else UPLOAD_DIGEST_S
+        timeout = httpx.Timeout(self._deadline_s, read=digest_s).as_dict()
         request = httpx.Request(
             method, url, headers=given, content=body, extensions={"timeout": timeout}
         )

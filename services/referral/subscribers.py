@@ -9,6 +9,7 @@ from services.referral.operations import answers, facts
 from shared.contracts.loyalty import (
     ImportedOrder,
     MemberEnrolled,
+    MemberErased,
     OrderCompleted,
     OrderPaid,
     OrderRefunded,
@@ -33,8 +34,13 @@ async def _member_enrolled(transaction: Transaction, data: MemberEnrolled) -> No
         enrolled_at=data.enrolled_at,
         code_given=data.referral_code,
         device_id=data.device_id,
+        previously_erased=data.previously_erased,
     )
     await facts.hear_enrolment(transaction, enrolment=enrolment)
+
+
+async def _member_erased(transaction: Transaction, data: MemberErased) -> None:
+    await facts.hear_erasure(transaction, member_id=data.member_id, erased_at=data.erased_at)
 
 
 async def _order_paid(transaction: Transaction, data: OrderPaid) -> None:
@@ -140,6 +146,7 @@ async def _reward_reversed(transaction: Transaction, data: RewardReversed) -> No
 FROM_LOYALTY: Handlers = dict(
     [
         on(MemberEnrolled, _member_enrolled),
+        on(MemberErased, _member_erased),
         on(OrderPaid, _order_paid),
         on(OrderCompleted, _order_completed),
         on(OrderRefunded, _order_refunded),

@@ -4,6 +4,7 @@ from services.segmentation.domain.facts import PaidOrder, Refund
 from services.segmentation.operations import facts
 from shared.contracts.loyalty import (
     MemberEnrolled,
+    MemberErased,
     MembersImported,
     OrderPaid,
     OrderRefunded,
@@ -22,6 +23,10 @@ async def _member_enrolled(transaction: Transaction, data: MemberEnrolled) -> No
 async def _members_imported(transaction: Transaction, data: MembersImported) -> None:
     since = business_day(data.imported_at)
     await facts.know_members(transaction, member_ids=data.member_ids, since=since)
+
+
+async def _member_erased(transaction: Transaction, data: MemberErased) -> None:
+    await facts.forget_person(transaction, member_id=data.member_id, erased_at=data.erased_at)
 
 
 async def _order_paid(transaction: Transaction, data: OrderPaid) -> None:
@@ -62,6 +67,7 @@ async def _orders_imported(transaction: Transaction, data: OrdersImported) -> No
 LOYALTY: Handlers = dict(
     [
         on(MemberEnrolled, _member_enrolled),
+        on(MemberErased, _member_erased),
         on(MembersImported, _members_imported),
         on(OrderPaid, _order_paid),
         on(OrderRefunded, _order_refunded),

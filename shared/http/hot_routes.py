@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from shared.http.access import WrongOperation
 from shared.http.hot import HotWrite
+from shared.http.inputs import refuse_unknown_query
 from shared.http.middleware import header_of
 from shared.http.problems import problem_of
 from shared.http.tokens import Call, Unauthenticated
@@ -103,6 +104,7 @@ class _Reading:
 
     async def __call__(self, request: Request) -> Response:
         self._call_of(request)
+        refuse_unknown_query(request)
         return await self._endpoint(**self._path_of(request.path_params), request=request)
 
     def _call_of(self, request: Request) -> Call:
@@ -135,6 +137,7 @@ class _Writing(_Reading):
 
     async def __call__(self, request: Request) -> Response:
         call = self._call_of(request)
+        refuse_unknown_query(request)
         arguments: dict[str, Any] = self._path_of(request.path_params)
         raw = await _read(request.receive)
         write = self._write_of(request, call, raw)

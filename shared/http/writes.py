@@ -1,7 +1,7 @@
 """The door of every write: one transaction, its effects, events and idempotent reply together."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar
 
@@ -229,7 +229,7 @@ def stored_problem(answer: Response) -> Stored:
 
 
 def stored_response(stored: Stored, *, replayed: bool = False) -> Response:
-    headers: Mapping[str, str] = {"Idempotency-Replayed": "true"} if replayed else {}
+    headers = {"Idempotency-Replayed": "true"} if replayed else {}
     return Response(
         stored.body or None,
         status_code=stored.status,

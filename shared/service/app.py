@@ -17,6 +17,7 @@ from shared.events.operator_api import operator_router
 from shared.http.access import require_call
 from shared.http.hot import open_door
 from shared.http.hot_routes import HotPaths, hot_routes
+from shared.http.inputs import refuse_unknown_input
 from shared.http.middleware import InternalAccess, RequestScope
 from shared.http.problems import install_problem_handlers
 from shared.http.tokens import TokenVerifier
@@ -130,16 +131,17 @@ def _fill_state(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> None
 def _include_routes(app: FastAPI, parts: ServiceParts, machinery: Machinery) -> None:
     handlers = {one.producer: one.handlers for one in parts.subscriptions}
     database = machinery.database
+    guarded = [Depends(require_call), Depends(refuse_unknown_input)]
     for router in (
         *parts.routers,
         feed_router(service=parts.service, database=database, moved=machinery.relay.moved),
         operator_router(service=parts.service, database=database, handlers=handlers),
         _metrics_router(parts.service),
     ):
-        app.include_router(router, dependencies=[Depends(require_call)])
+        app.include_router(router, dependencies=guarded)
     if machinery.timekeeper is not None:
         router = timekeeper_router(machinery.timekeeper)
-        app.include_router(router, dependencies=[Depends(require_call)])
+        app.include_router(router, dependencies=guarded)
     app.include_router(_health_router(database))
 
 

@@ -63,6 +63,24 @@ class VoucherForNewCustomers(Refusal):
     code = "voucher_for_new_customers"
 
 
+class VoucherExclusive(Refusal):
+    """One of this voucher and those used on the order before may only be used alone."""
+
+    code = "voucher_exclusive"
+
+
+class OrderGone(Refusal):
+    """Nothing is kept of the order any more: it was cancelled or refunded in full."""
+
+    code = "order_gone"
+
+
+class OrderOfAnother(Refusal):
+    """The order is another member's, and what is used on it could not come back."""
+
+    code = "order_of_another_member"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Worth:
     """What a voucher takes off, and from which amount on."""

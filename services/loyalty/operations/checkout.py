@@ -18,7 +18,7 @@ from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
 from services.loyalty.store.redemptions import add_redemption, close_redemption
 from services.loyalty.store.tables import Redemption, Reservation, Voucher
-from services.loyalty.store.vouchers import has_ordered
+from services.loyalty.store.voucher_uses import has_ordered
 from shared.contracts.loyalty import PointsRedeemed, PointsRestored, VoucherRedeemed
 from shared.db import Transaction
 from shared.jobs import TRIED_PER_STEP, first_of

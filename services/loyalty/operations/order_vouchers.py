@@ -1,7 +1,8 @@
 """Vouchers used on an order of which nothing is kept: they go back into the wallet."""
 
 from services.loyalty.domain.orders import Order
-from services.loyalty.store.vouchers import save_voucher, vouchers_used_on
+from services.loyalty.store.voucher_uses import vouchers_used_on
+from services.loyalty.store.vouchers import save_voucher
 from shared.contracts.loyalty import VoucherRestored
 from shared.db import Transaction
 

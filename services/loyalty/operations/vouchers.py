@@ -13,14 +13,21 @@ from services.loyalty.domain.voucher_templates import (
     refuse_unknown,
 )
 from services.loyalty.domain.vouchers import (
+    OrderGone,
+    OrderOfAnother,
+    VoucherExclusive,
     VoucherForNewCustomers,
     is_repeated,
     redeemed_discount_fen,
 )
+from services.loyalty.operations.points import lock_settled
 from services.loyalty.store import rewards as reward_store
 from services.loyalty.store import voucher_templates as template_store
 from services.loyalty.store import vouchers as store
+from services.loyalty.store.books import save_members
+from services.loyalty.store.orders import find_records, hold_order
 from services.loyalty.store.tables import Voucher
+from services.loyalty.store.voucher_uses import go_together, has_ordered
 from services.loyalty.store.vouchers import NewVoucher, VoucherView
 from shared.contracts.loyalty import VoucherIssued, VoucherRedeemed
 from shared.db import Transaction
@@ -117,20 +124,22 @@ async def put_into_wallets(
 async def redeem_voucher(
     transaction: Transaction, *, voucher_id: str, order_id: str, order_fen: int
 ) -> VoucherUse:
-    """Use a voucher on an order, once, under the voucher's lock.
+    """Use a voucher on an order, once; the order may be reported later.
 
     Raises NotFound and the reasons for which a voucher cannot be used (domain/vouchers.py).
     """
     session = transaction.session
-    view = await store.find_voucher(session, voucher_id=voucher_id, lock=True)
-    if view is None:
-        raise NotFound
+    # As everybody does: the order, the account, the voucher. So nobody who sees what comes back
+    # of the order overlooks this voucher, and it does not come after all has gone back.
+    await hold_order(session, order_id=order_id)
+    view = await _held(transaction, voucher_id=voucher_id)
     voucher = view.voucher
     standing = store.standing_of(voucher)
     if is_repeated(standing, order_id=order_id, order_fen=order_fen):
         return VoucherUse(view=view, repeated=True)
     discount_fen = redeemed_discount_fen(standing, order_fen=order_fen, now=transaction.now)
-    if standing.worth.kind == "new_customer" and await store.has_ordered(
+    await _refuse_order(transaction, voucher=voucher, order_id=order_id)
+    if standing.worth.kind == "new_customer" and await has_ordered(
         session, member_id=voucher.member_id, besides=order_id
     ):
         raise VoucherForNewCustomers
@@ -142,6 +151,33 @@ async def redeem_voucher(
     await store.save_voucher(session, voucher)
     transaction.record(_redeemed(voucher, order_id=order_id), subject=voucher.member_id)
     return VoucherUse(view=view, repeated=False)
+
+
+async def _held(transaction: Transaction, *, voucher_id: str) -> VoucherView:
+    """A voucher under the locks of its member's account and its own. Raises NotFound."""
+    session = transaction.session
+    while True:
+        owner_id = await store.owner_of_voucher(session, voucher_id=voucher_id)
+        if owner_id is None:
+            raise NotFound
+        member = await lock_settled(transaction, member_id=owner_id, lots="due")
+        await save_members(session, [member])
+        view = await store.find_voucher(session, voucher_id=voucher_id, lock=True)
+        assert view is not None, "vouchers stay on record"
+        if view.voucher.member_id == owner_id:  # else a merge or its reversal came in between
+            return view
+
+
+async def _refuse_order(transaction: Transaction, *, voucher: Voucher, order_id: str) -> None:
+    """Raise OrderGone, OrderOfAnother or VoucherExclusive; the order is held by the caller."""
+    session = transaction.session
+    record = (await find_records(session, order_ids=[order_id]))[order_id]
+    if record.cancellation is not None or (record.order is not None and record.order.is_gone):
+        raise OrderGone
+    if record.order is not None and record.order.member_id != voucher.member_id:
+        raise OrderOfAnother
+    if not await go_together(session, voucher_id=voucher.id, order_id=order_id):
+        raise VoucherExclusive
 
 
 async def expire_vouchers(transaction: Transaction) -> int:

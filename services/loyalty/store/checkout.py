@@ -10,7 +10,7 @@ from services.loyalty.domain.baskets import Basket, BasketLine, Choice, Quote
 from services.loyalty.domain.checkout import quote
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.store.reservations import vouchers_for_checkout
-from services.loyalty.store.vouchers import has_ordered
+from services.loyalty.store.voucher_uses import has_ordered
 from services.loyalty.store.wallet import find_wallet
 
 

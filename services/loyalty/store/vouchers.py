@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, func, or_, text
+from sqlalchemy import ColumnElement, func, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.voucher_templates import Template
 from services.loyalty.domain.vouchers import Period, Standing, VoucherState
-from services.loyalty.store.tables import Member, Order, Reward, Voucher, VoucherTemplate
+from services.loyalty.store.tables import Member, Voucher, VoucherTemplate
 from services.loyalty.store.voucher_templates import worth_of
 from shared.sql import execute
 
@@ -112,9 +112,15 @@ async def find_voucher(
         .where(col(Voucher.id) == voucher_id)
     )
     if lock:
-        wanted = wanted.with_for_update(of=Voucher)
+        wanted = wanted.with_for_update(of=Voucher).execution_options(populate_existing=True)
     row = (await session.exec(wanted)).one_or_none()
     return None if row is None else VoucherView(voucher=row[0], template_name=row[1])
+
+
+async def owner_of_voucher(session: AsyncSession, *, voucher_id: str) -> str | None:
+    """Whose voucher it is just now; None when there is none."""
+    found = await session.exec(select(Voucher.member_id).where(col(Voucher.id) == voucher_id))
+    return found.one_or_none()
 
 
 async def list_vouchers_of(
@@ -143,55 +149,10 @@ async def list_vouchers_of(
     return [VoucherView(voucher=voucher, template_name=name) for voucher, name in rows]
 
 
-async def vouchers_used_on(
-    session: AsyncSession, *, member_id: str, order_id: str, now: datetime
-) -> Sequence[Voucher]:
-    """Vouchers used on an order that could be used again, locked in order of their ids.
-
-    Those of rewards that were taken back are not among them.
-    """
-    await session.flush()  # this very transaction may have used them
-    reversed_ = exists().where(
-        col(Reward.voucher_id) == col(Voucher.id), col(Reward.state) == "reversed"
-    )
-    found = await session.exec(
-        select(Voucher)
-        .where(
-            col(Voucher.member_id) == member_id,
-            col(Voucher.order_id) == order_id,
-            col(Voucher.state) == "redeemed",
-            col(Voucher.expires_at) > now,
-            ~reversed_,
-        )
-        .order_by(col(Voucher.id))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return found.all()
-
-
 async def save_voucher(session: AsyncSession, voucher: Voucher) -> None:
     """Write a voucher that was found with its lock and then changed."""
     session.add(voucher)
     await session.flush()
-
-
-async def has_ordered(session: AsyncSession, *, member_id: str, besides: str | None = None) -> bool:
-    """Whether the member has an order, besides one, of which something was kept.
-
-    Who was erased before is taken to have had one: nobody is a new customer twice.
-    """
-    kept = select(Order.order_id).where(
-        col(Order.member_id) == member_id,
-        col(Order.order_id).is_distinct_from(besides),
-        col(Order.state).in_(("paid", "completed")),
-    )
-    found = await session.exec(
-        select(Member.id).where(
-            col(Member.id) == member_id, or_(col(Member.previously_erased), kept.exists())
-        )
-    )
-    return found.first() is not None
 
 
 async def member_exists(session: AsyncSession, *, member_id: str) -> bool:

@@ -14,6 +14,8 @@ class HeardEnrolment:
     enrolled_at: datetime
     code_given: str | None = None
     device_id: str | None = None
+    #: Somebody with one of the identities was erased before.
+    previously_erased: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

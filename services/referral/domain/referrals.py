@@ -73,11 +73,13 @@ def attribute(
     owner_id: str | None,
     upline: Sequence[str],
     running: bool,
+    previously_erased: bool,
     brought: Brought,
     caps: Caps,
 ) -> Attribution:
     """Attribute a newcomer to the owner of the code they gave.
 
+    Who was a member before and was erased is no newcomer, or anybody could be one again and again.
     `upline` are those who brought the owner, whoever brought those, and so on. Decided once, when
     the enrolment is heard of, in the order of the log: a cap, unlike everything that comes after,
     depends on other newcomers, and must not take away later what one was promised.
@@ -91,6 +93,8 @@ def attribute(
         refusal = "loop"
     elif not running:
         refusal = "programme_not_running"
+    elif previously_erased:
+        refusal = "existing_customer"
     return Attribution(
         referrer_id=owner_id,
         refusal=refusal,

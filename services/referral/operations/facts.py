@@ -9,6 +9,7 @@ from datetime import datetime
 
 from services.referral.domain.facts import HeardEnrolment, HeardOrder, HeardRefund
 from services.referral.operations.referrals import begin_referral, reconcile
+from services.referral.store import codes as code_store
 from services.referral.store import facts as store
 from services.referral.store import referrals as referral_store
 from shared.db import Transaction
@@ -18,12 +19,7 @@ async def hear_enrolment(transaction: Transaction, *, enrolment: HeardEnrolment)
     """A member enrolled; with a code, that is where a referral begins."""
     await store.keep_enrolment(transaction.session, enrolment=enrolment, now=transaction.now)
     if enrolment.code_given:
-        await begin_referral(
-            transaction,
-            referee_id=enrolment.member_id,
-            code_given=enrolment.code_given,
-            enrolled_at=enrolment.enrolled_at,
-        )
+        await begin_referral(transaction, enrolment=enrolment, code_given=enrolment.code_given)
 
 
 async def hear_orders(
@@ -57,6 +53,14 @@ async def hear_refund(transaction: Transaction, *, refund: HeardRefund) -> None:
     """Money went back. The order may be unknown: the refund is kept until it comes."""
     await store.keep_refunds(transaction.session, refunds=[refund], now=transaction.now)
     await _reconcile_all(transaction, member_ids=[refund.member_id])
+
+
+async def hear_erasure(transaction: Transaction, *, member_id: str, erased_at: datetime) -> None:
+    """A person is gone: what could lead to them goes, and their codes are nobody's."""
+    await store.erase_member(
+        transaction.session, member_id=member_id, erased_at=erased_at, now=transaction.now
+    )
+    await code_store.remove_codes(transaction.session, member_id=member_id)
 
 
 async def _reconcile_all(transaction: Transaction, *, member_ids: Sequence[str]) -> None:

@@ -1,10 +1,10 @@
 """Referrals: begun by an enrolment with a code, and decided about anew after every fact."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from services.referral.domain.codes import normalised
 from services.referral.domain.decisions import Decision, decide
+from services.referral.domain.facts import HeardEnrolment
 from services.referral.domain.ids import derived_id
 from services.referral.domain.programme import Programme
 from services.referral.domain.referrals import (
@@ -26,10 +26,11 @@ from shared.kernel.clock import business_day
 
 
 async def begin_referral(
-    transaction: Transaction, *, referee_id: str, code_given: str, enrolled_at: datetime
+    transaction: Transaction, *, enrolment: HeardEnrolment, code_given: str
 ) -> None:
     """Attribute a newcomer by the code they gave, once. The caller holds the newcomer's lock."""
     session = transaction.session
+    referee_id, enrolled_at = enrolment.member_id, enrolment.enrolled_at
     if await store.find_of_referee(session, member_id=referee_id) is not None:
         return
     await store.lock_attributing(session)
@@ -37,11 +38,7 @@ async def begin_referral(
     code = normalised(code_given)
     owner_id = await code_store.owner_of(session, code=code) if code is not None else None
     attribution = await _attribution(
-        transaction,
-        referee_id=referee_id,
-        owner_id=owner_id,
-        enrolled_at=enrolled_at,
-        programme=published.programme,
+        transaction, enrolment=enrolment, owner_id=owner_id, programme=published.programme
     )
     referral = Referral(
         id=derived_id("ref", at=enrolled_at, of=(referee_id,)),
@@ -72,9 +69,8 @@ async def reconcile(transaction: Transaction, *, referee_id: str) -> None:
 async def _attribution(
     transaction: Transaction,
     *,
-    referee_id: str,
+    enrolment: HeardEnrolment,
     owner_id: str | None,
-    enrolled_at: datetime,
     programme: Programme,
 ) -> Attribution:
     session = transaction.session
@@ -82,13 +78,14 @@ async def _attribution(
     brought = Brought(that_day=0, that_month=0)
     if owner_id is not None:
         upline = await store.upline_of(session, member_id=owner_id)
-        day = business_day(enrolled_at)
+        day = business_day(enrolment.enrolled_at)
         brought = await store.brought_by(session, referrer_id=owner_id, day=day)
     return attribute(
-        referee_id=referee_id,
+        referee_id=enrolment.member_id,
         owner_id=owner_id,
         upline=upline,
-        running=programme.runs_at(enrolled_at),
+        running=programme.runs_at(enrolment.enrolled_at),
+        previously_erased=enrolment.previously_erased,
         brought=brought,
         caps=programme.caps,
     )

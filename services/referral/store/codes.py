@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.referral.store.tables import MemberFact, ReferralCode
@@ -40,11 +40,18 @@ async def add_code(
     return added.one_or_none() is not None
 
 
+async def remove_codes(session: AsyncSession, *, member_id: str) -> None:
+    """Make a member's codes nobody's."""
+    await execute(session, delete(ReferralCode).where(col(ReferralCode.member_id) == member_id))
+
+
 async def is_known(session: AsyncSession, *, member_id: str) -> bool:
-    """Whether we have heard that this member enrolled, or they have a code."""
+    """Whether we have heard that this member enrolled and is not erased, or they have a code."""
     enrolled = await session.exec(
         select(MemberFact.member_id).where(
-            col(MemberFact.member_id) == member_id, col(MemberFact.enrolled_at).is_not(None)
+            col(MemberFact.member_id) == member_id,
+            col(MemberFact.enrolled_at).is_not(None),
+            col(MemberFact.erased_at).is_(None),
         )
     )
     if enrolled.one_or_none() is not None:

@@ -35,6 +35,18 @@ _ENROL = text(
       enrolled_at = coalesce(known.enrolled_at, excluded.enrolled_at),
       code_given = coalesce(known.code_given, excluded.code_given),
       device_id = coalesce(known.device_id, excluded.device_id)
+    where known.erased_at is null
+    """
+)
+
+_ERASE = text(
+    """
+    with orders as (
+      update order_facts set device_id = null, payer_hash = null
+      where member_id = :member_id and (device_id is not null or payer_hash is not null)
+    )
+    update member_facts set code_given = null, device_id = null, erased_at = :erased_at
+    where member_id = :member_id
     """
 )
 
@@ -127,6 +139,15 @@ async def keep_enrolment(
             "now": now,
         },
     )
+
+
+async def erase_member(
+    session: AsyncSession, *, member_id: str, erased_at: datetime, now: datetime
+) -> None:
+    """Forget what could lead to a person; ids, amounts and moments stay."""
+    given = {"member_id": member_id, "now": now}
+    await execute(session, _LOCK, given)
+    await execute(session, _ERASE, {**given, "erased_at": erased_at})
 
 
 async def keep_orders(

@@ -77,6 +77,8 @@ class MemberFact(Base, table=True):
     #: The code as the newcomer gave it.
     code_given: str | None = _words(null=True)
     device_id: str | None = _words(null=True)
+    #: Since when the person is gone, and with them the code and the device.
+    erased_at: datetime | None = _moment(null=True)
     recorded_at: datetime = _moment()
 
 

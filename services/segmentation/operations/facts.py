@@ -1,7 +1,7 @@
 """Taking facts in: each counts once, in whatever order and however often they come."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from services.segmentation.domain.facts import PaidOrder, Refund
 from services.segmentation.operations.standings import rescore
@@ -23,6 +23,12 @@ async def know_members(transaction: Transaction, *, member_ids: Sequence[str], s
         now=transaction.now,
         today=business_day(transaction.now),
     )
+
+
+async def forget_person(transaction: Transaction, *, member_id: str, erased_at: datetime) -> None:
+    """A person is gone. What they bought still counts, under an id that leads to nobody."""
+    await store.lock_writing(transaction.session)
+    await store.erase_member(transaction.session, member_id=member_id, erased_at=erased_at)
 
 
 async def record_order(transaction: Transaction, *, order: PaidOrder) -> None:

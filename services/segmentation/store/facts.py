@@ -94,6 +94,9 @@ _RECORD_MEMBERS = text(
 )
 
 
+_ERASE = text("update members set erased_at = :erased_at where member_id = :member_id")
+
+
 async def lock_writing(session: AsyncSession) -> None:
     """Be the only one to change facts or standings until the end of the transaction.
 
@@ -152,3 +155,8 @@ async def record_members(
         _RECORD_MEMBERS,
         {"member_ids": list(member_ids), "day": since, "now": now, "today": today},
     )
+
+
+async def erase_member(session: AsyncSession, *, member_id: str, erased_at: datetime) -> None:
+    """Show where this member stands to nobody any more."""
+    await execute(session, _ERASE, {"member_id": member_id, "erased_at": erased_at})

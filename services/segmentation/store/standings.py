@@ -13,7 +13,7 @@ from services.segmentation.domain.scoring import Scores
 from services.segmentation.domain.segments import Classification, Group, Segment, Segment11
 from services.segmentation.domain.standings import Standing
 from services.segmentation.store.measures import SOME_MEMBERS, measured, measures_in
-from services.segmentation.store.tables import member_rfm
+from services.segmentation.store.tables import member_rfm, members
 from shared.sql import execute
 
 # One statement for any number of members: where they stand now, and snapshots of those who moved.
@@ -106,8 +106,12 @@ class Rescored:
 
 
 async def live_standing(session: AsyncSession, *, member_id: str) -> LiveStanding | None:
-    """Where one member stands; None when it is unknown."""
-    found = await execute(session, select(member_rfm).where(member_rfm.c.member_id == member_id))
+    """Where one member stands; None when it is unknown or the person is gone."""
+    gone = select(members).where(
+        members.c.member_id == member_rfm.c.member_id, members.c.erased_at.is_not(None)
+    )
+    wanted = select(member_rfm).where(member_rfm.c.member_id == member_id, ~gone.exists())
+    found = await execute(session, wanted)
     row = found.one_or_none()
     return None if row is None else _live(row)
 

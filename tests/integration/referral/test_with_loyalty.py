@@ -263,3 +263,59 @@ async def test_a_member_whose_enrolment_is_still_on_its_way_has_a_code(start: St
             "show_referral_code", member_id="mem_00000000000000000000000000"
         )
         assert nobody.status_code == 404
+
+
+async def test_who_was_erased_and_comes_again_brings_nobody_a_reward_a_second_time(
+    shop: Shop,
+) -> None:
+    """Else one person would be a newcomer as often as they like, at 90 yuan each time."""
+    referrer = await shop.enrol("xiaoya")
+    await shop.settle()
+    code = await shop.code(referrer)
+    first = await shop.enrol("xiaobo", code=code)
+    await shop.order(first, "SO-1")
+    await shop.settle()
+    before = await shop.amounts(referrer)
+    assert (await shop.loyalty.call("erase_member", member_id=first)).status_code == 202
+    await shop.settle()
+
+    again = await shop.enrol("xiaobo", code=code)
+    await shop.order(again, "SO-2")
+    await shop.settle()
+
+    referral = await shop.referral_of(again)
+    assert (referral["state"], referral["reasons"]) == ("rejected", ["existing_customer"])
+    assert await shop.amounts(again) == []
+    assert await shop.amounts(referrer) == before
+    assert await shop.nothing_is_parked()
+
+
+async def test_what_leads_to_an_erased_person_goes_and_their_code_brings_nobody(
+    shop: Shop,
+) -> None:
+    body = {"identities": [{"kind": "external", "value": "xiaoya"}], "device_id": "dev-1"}
+    referrer = str((await shop.loyalty.call("enrol_member", json=body)).json()["id"])
+    await shop.order(referrer, "SO-1", device_id="dev-1", payer_id="payer-1")
+    await shop.settle()
+    code = await shop.code(referrer)
+    assert await traces(shop.referral) == 3
+
+    assert (await shop.loyalty.call("erase_member", member_id=referrer)).status_code == 202
+    await shop.settle()
+
+    assert await traces(shop.referral) == 0
+    gone = await shop.referral.call("show_referral_code", member_id=referrer)
+    assert gone.status_code in (404, 503), "in this test referral cannot reach loyalty"
+    newcomer = await shop.enrol("xiaobo", code=code)
+    await shop.settle()
+    assert (await shop.referral_of(newcomer))["reasons"] == ["unknown_code"]
+    assert await shop.nothing_is_parked()
+
+
+async def traces(referral: ServiceUnderTest) -> int:
+    """How many things are kept by which a person could be found."""
+    counted = await referral.scalar(
+        "select (select count(device_id) from member_facts)"
+        " + (select count(device_id) + count(payer_hash) from order_facts)"
+    )
+    return int(counted)

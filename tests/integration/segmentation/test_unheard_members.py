@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from services.segmentation.domain.segments import Segment
+from shared.contracts.loyalty import MemberErased
 from shared.kernel.clock import FixedClock
-from tests.integration.segmentation.loyalty_feed import a_member
+from tests.integration.segmentation.loyalty_feed import a_member, enrolled, paid, tell
 from tests.support.service import NOON, ServiceUnderTest, Starter, settings_of, signer_of
 from tests.support.serving import serving
 
@@ -75,3 +76,21 @@ async def test_while_loyalty_is_away_an_unknown_member_is_neither_found_nor_deni
 
     assert (reply.status_code, reply.json()["code"]) == (503, "temporarily_unavailable")
     assert reply.headers["Retry-After"]
+
+
+async def test_where_an_erased_member_stands_is_shown_to_nobody(
+    start: Starter, loyalty_url: str
+) -> None:
+    service = await start("segmentation", loyalty_url=loyalty_url)
+    gone, other = a_member(), a_member()
+    await tell(service, enrolled(gone), paid(gone, 25_900), paid(other, 9_900))
+    sizes = (await service.call("list_segments")).json()
+    assert (await service.call("show_member_segment", member_id=gone)).status_code == 200
+
+    await tell(service, MemberErased(member_id=gone, erased_at=NOON))
+
+    for asked in ({}, {"as_of": "2026-11-22"}):
+        reply = await service.call("show_member_segment", member_id=gone, params=asked)
+        assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
+    assert (await service.call("show_member_segment", member_id=other)).status_code == 200
+    assert (await service.call("list_segments")).json() == sizes, "what was bought still counts"

@@ -55,4 +55,7 @@ class Member(Base, table=True):
     #: The business day of enrolment or of the first order, whichever is earlier: imported
     #: customers were customers long before they were imported.
     since_day: date
+    #: Since when the person is gone. Their orders still count in sizes, under an id that leads to
+    #: nobody.
+    erased_at: datetime | None = moment(null=True)
     recorded_at: datetime = moment()

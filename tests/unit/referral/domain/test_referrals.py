@@ -31,6 +31,7 @@ def attributed(**different: Any) -> Attribution:
         "owner_id": "mem_ya",
         "upline": (),
         "running": True,
+        "previously_erased": False,
         "brought": Brought(that_day=0, that_month=0),
         "caps": Caps(),
     }
