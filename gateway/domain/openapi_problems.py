@@ -28,8 +28,7 @@ class Nature:
     scoped: bool
     #: Whether its path names something by id.
     by_id: bool
-    #: Whether its query can be wrong, and whether it is paged.
-    with_query: bool
+    #: Whether it takes the cursor of a page.
     paged: bool
     #: Whether a body may come, and whether one is read as JSON.
     with_body: bool
@@ -53,7 +52,7 @@ _COMMON: Final[Sequence[tuple[int, str, Callable[[Nature], bool]]]] = (
     (409, _IN_FLIGHT, lambda one: one.repeatable),
     (413, "body_too_large", lambda one: one.with_body),
     (415, "unsupported_media_type", lambda one: one.with_body),
-    (422, "validation_failed", lambda one: one.reads_json or one.with_query or one.repeatable),
+    (422, "validation_failed", lambda _: True),
     (422, "invalid_cursor", lambda one: one.paged),
     (422, "idempotency_key_reused", lambda one: one.repeatable),
     (500, "internal_error", lambda _: True),
@@ -72,7 +71,6 @@ def nature_of(row: Operation, found: Json) -> Nature:
     return Nature(
         scoped=row.scope is not None,
         by_id="{" in row.path,
-        with_query=bool(queries),
         paged="cursor" in queries,
         with_body=with_body,
         reads_json=with_body and "requestBody" in found and "application/json" in row.media_types,

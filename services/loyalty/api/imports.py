@@ -68,7 +68,7 @@ class RefusedOrderLine(ReplyModel):
         str,
         Field(
             description=f"{LINE_CODES}. Of orders: `refunded_above_paid`, `completed_before_paid`, "
-            "`recorded_differently` (the order is on record with other facts), "
+            "`occurred_in_future`, `recorded_differently` (the order is on record with other facts), "
             "`balance_limit_reached`"
         ),
     ]

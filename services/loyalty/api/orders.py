@@ -101,7 +101,7 @@ class OrderRequest(RequestModel):
     channel: Annotated[
         Line | None, Field(description="Where it was bought, by the caller's own name")
     ] = None
-    paid_at: Annotated[Moment, Field(description="When it was paid")]
+    paid_at: Annotated[Moment, Field(description="When it was paid; at most five minutes ahead")]
     reservation_id: Annotated[
         ExternalId | None, Field(description="The checkout reservation that this order captures")
     ] = None
@@ -118,7 +118,9 @@ class CompletionRequest(RequestModel):
         json_schema_extra={"examples": [{"completed_at": "2026-11-25T18:30:00+08:00"}]}
     )
 
-    completed_at: Annotated[Moment, Field(description="When receipt was confirmed")]
+    completed_at: Annotated[
+        Moment, Field(description="When receipt was confirmed; at most five minutes ahead")
+    ]
 
 
 @hot_router.post(

@@ -150,8 +150,8 @@ async def show_voucher(voucher_id: VoucherId, request: Request) -> VoucherReply:
         409: {
             "description": "`voucher_already_redeemed`, `voucher_expired`, "
             "`voucher_not_yet_valid`, `voucher_voided`, `voucher_held`, `voucher_frozen`, "
-            "`voucher_below_threshold`, `voucher_for_new_customers`, "
-            "`already_recorded_differently`"
+            "`voucher_below_threshold`, `voucher_for_new_customers`, `voucher_exclusive`, "
+            "`order_gone`, `order_of_another_member`, `already_recorded_differently`"
         },
     },
 )

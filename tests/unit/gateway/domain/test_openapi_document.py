@@ -98,7 +98,7 @@ def test_an_operation_names_its_scope_and_the_problems_it_may_answer_with(docume
     wallet = document["paths"]["/v1/members/{member_id}/wallet"]["get"]
     assert wallet["security"] == [{"api_key": ["points:read"]}]
     assert "points:read" in wallet["description"]
-    expected = {"200", "400", "401", "403", "404", "405", "500", "503", "504"}
+    expected = {"200", "400", "401", "403", "404", "405", "422", "500", "503", "504"}
     assert set(wallet["responses"]) == expected
     own = wallet["responses"]["404"]
     assert own["description"] == "No such member\n\n`not_found` Not found"
