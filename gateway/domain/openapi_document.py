@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.domain.openapi_answers import answers_of
 from gateway.domain.openapi_common import IDEMPOTENCY_KEY, common_components, scheme_of
+from gateway.domain.openapi_examples import with_whole_examples
 from gateway.domain.openapi_parts import Json, Part, take
 from gateway.domain.openapi_problems import takes_key
 from gateway.policy import OPERATIONS, Operation
@@ -40,7 +41,7 @@ def merged_document(parts: Sequence[Part], *, version: str, language: Language) 
         schemas.update(taken.schemas)
         for row in rows:
             if row.id in taken.operations:
-                found = taken.operations[row.id]
+                found = with_whole_examples(taken.operations[row.id], schemas=taken.schemas)
                 answers = answers_of(row, found, language=language)
                 operation = _operation(row, found, answers=answers.by_status, language=language)
                 paths.setdefault(row.path, {})[row.method.lower()] = operation

@@ -68,8 +68,8 @@ class RefusedOrderLine(ReplyModel):
         str,
         Field(
             description=f"{LINE_CODES}. Of orders: `refunded_above_paid`, `completed_before_paid`, "
-            "`occurred_in_future`, `recorded_differently` (the order is on record with other facts), "
-            "`balance_limit_reached`"
+            "`occurred_in_future`, `recorded_differently` (the order is on record with other "
+            "facts), `balance_limit_reached`"
         ),
     ]
     pointer: Pointer

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from services.loyalty.api.examples import MEMBER, shown
 from services.loyalty.api.members_shapes import (
     EnrolmentRequest,
     IdentityRequest,
@@ -42,6 +43,7 @@ internal_router = APIRouter(prefix="/internal", include_in_schema=False)
     status_code=201,
     response_model=MemberReply,
     responses={
+        201: shown(MEMBER),
         200: {"model": MemberReply, "description": "One of the identities is known: that member"},
         409: {"description": "`identities_conflict`: the identities belong to two members"},
     },

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
+from services.loyalty.api.examples import ORDER, shown
 from services.loyalty.api.orders_reply import (
     OrderDetail,
     OrderReply,
@@ -129,6 +130,7 @@ class CompletionRequest(RequestModel):
     status_code=201,
     response_model=OrderReply,
     responses={
+        201: shown(ORDER),
         200: {"model": OrderReply, "description": "The order was recorded before: the first reply"},
         404: {"description": "`member_not_found`"},
         409: {

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from services.loyalty.api.examples import STATEMENT, shown
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
 from services.loyalty.domain.expiry_notices import CLOCK_SKEW
 from services.loyalty.domain.ledger import AccountName, EntryKind
@@ -117,7 +118,7 @@ async def show_points(
     "/entries",
     operation_id="list_point_entries",
     response_model=PageReply[EntryReply],
-    responses={404: {"description": "`member_not_found`"}},
+    responses={200: shown(STATEMENT), 404: {"description": "`member_not_found`"}},
 )
 async def list_point_entries(
     member_id: MemberId,

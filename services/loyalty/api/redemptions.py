@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
+from services.loyalty.api.examples import REDEMPTION, shown
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
 from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.lots import Allocation
@@ -101,6 +102,7 @@ class NewRedemptionReply(RedemptionReply):
     status_code=201,
     response_model=NewRedemptionReply,
     responses={
+        201: shown(REDEMPTION),
         404: {"description": "`member_not_found`"},
         409: {"description": "`insufficient_points`, `member_merged`"},
     },

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
+from services.loyalty.api.examples import REFUND, shown
 from services.loyalty.api.orders import ItemRequest, items_of
 from services.loyalty.domain.refunds import RefundFacts
 from services.loyalty.operations.refunds import RecordedRefund, record_refund
@@ -101,6 +102,7 @@ class RefundReply(ReplyModel):
     status_code=201,
     response_model=RefundReply,
     responses={
+        201: shown(REFUND),
         200: {"model": RefundReply, "description": "The refund is on record: what it did"},
         409: {
             "description": "`refund_exceeds_payment`, `refund_item_unknown`, "

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from services.loyalty.api.examples import WALLET, shown
 from services.loyalty.api.shapes import (
     LANGUAGE_NOTE,
     BalancesReply,
@@ -87,7 +88,7 @@ class WalletReply(ReplyModel):
     operation_id="show_wallet",
     response_model=WalletReply,
     description=f"Points, tier, entitlements and vouchers in one call. {LANGUAGE_NOTE}",
-    responses={404: {"description": "`member_not_found`"}},
+    responses={200: shown(WALLET), 404: {"description": "`member_not_found`"}},
 )
 async def show_wallet(member_id: MemberId, request: Request) -> Response:
     """Points, tier, entitlements and vouchers in one call."""

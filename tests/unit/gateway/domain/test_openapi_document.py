@@ -160,6 +160,18 @@ def test_the_idempotency_key_is_required_where_the_policy_requires_it(document: 
     assert document["components"]["parameters"]["IdempotencyKeyRequired"]["required"] is True
 
 
+def test_examples_say_null_where_a_field_is_required() -> None:
+    made = loyalty_document()
+    schemas = made["components"]["schemas"]
+    schemas["TierReply"] |= {"required": ["until"], "properties": {"until": {"type": "null"}}}
+    wallet = made["paths"]["/v1/members/{member_id}/wallet"]["get"]
+    wallet["responses"]["200"]["content"]["application/json"]["example"] = {"tier": {}}
+    parts = [Part(service="loyalty", document=made, current=True)]
+    document = merged_document(parts, version="1", language="en")
+    answer = document["paths"]["/v1/members/{member_id}/wallet"]["get"]["responses"]["200"]
+    assert answer["content"]["application/json"]["example"] == {"tier": {"until": None}}
+
+
 def test_words_are_in_the_language_asked_for() -> None:
     parts = [Part(service="loyalty", document=loyalty_document(), current=True)]
     chinese = merged_document(parts, version="1", language="zh-CN")
