@@ -14,6 +14,7 @@ from services.loyalty.api.orders_reply import (
     order_lines,
     order_reply,
 )
+from services.loyalty.domain.moments import refuse_future
 from services.loyalty.domain.orders import (
     CompletionFacts,
     OrderFacts,
@@ -147,6 +148,7 @@ async def record_order_route(
     An order id counts once, whatever the key: the same facts again get the first reply, others 409.
     """
     state = request.app.state
+    refuse_future(body.paid_at, now=state.clock.now(), pointer="/paid_at")
     facts = _facts(body, payer_hash=state.vault.hash_payer(body.payer_id))
     language = request_language(request)
 
@@ -195,6 +197,7 @@ async def complete_order_route(
     It may come before its order, and after all of it went back, when it changes nothing else.
     """
     now, language = request.app.state.clock.now(), request_language(request)
+    refuse_future(body.completed_at, now=now, pointer="/completed_at")
     facts = CompletionFacts(order_id=order_id, completed_at=body.completed_at)
     return await write.run(
         request.app.state.completions,

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from services.loyalty.api.examples import STATEMENT, shown
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
-from services.loyalty.domain.expiry_notices import CLOCK_SKEW
 from services.loyalty.domain.ledger import AccountName, EntryKind
 from services.loyalty.domain.members import MemberNotFound
+from services.loyalty.domain.moments import refuse_future
 from services.loyalty.store.points import StatementLine, balances_at, balances_now, statement
 from shared.http.fields import (
     MemberId,
@@ -21,7 +21,6 @@ from shared.http.fields import (
     ReplyModel,
 )
 from shared.http.paging import CursorQuery, LimitQuery, PageReply
-from shared.kernel.errors import InvalidField
 from shared.kernel.paging import DEFAULT_PAGE, decode_cursor
 
 router = APIRouter(prefix="/v1/members/{member_id}/points", tags=["points"])
@@ -101,8 +100,8 @@ async def show_points(
 ) -> PointsReply:
     """A member's points. Points whose hold is over count as available, to the moment."""
     now = request.app.state.clock.now()
-    if as_of is not None and as_of > now + CLOCK_SKEW:
-        raise InvalidField(pointer="?as_of", reason="moment_in_future")
+    if as_of is not None:
+        refuse_future(as_of, now=now, pointer="?as_of")
     async with request.app.state.database.reading() as session:
         balances = await balances_now(session, member_id=member_id, now=now)
         if balances is None:

@@ -124,7 +124,7 @@ async def refund_order(
         refund_id=body.refund_id,
         order_id=order_id,
         amount_fen=body.amount_fen,
-        items=None if body.items is None else items_of(body.items),
+        items=items_of(body.items) if body.items else None,
         refunded_at=body.refunded_at,
     )
     return await write.run(

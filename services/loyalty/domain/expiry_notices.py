@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Literal
 
 from services.loyalty.domain.lots import Lot
 from services.loyalty.domain.lots_rules import LotsRules
+from services.loyalty.domain.moments import CLOCK_SKEW, refuse_future
 from shared.kernel.errors import InvalidField
 
 NoticeState = Literal["announced", "failed", "delivered", "closed"]
@@ -15,9 +16,6 @@ ExtensionReason = Literal[
     "never_announced", "not_delivered", "delivered_too_late", "points_added_after_notice",
     "by_operator",
 ]  # fmt: skip
-
-#: How far another machine's clock may be from ours.
-CLOCK_SKEW: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +66,6 @@ def covering(lot: Lot, notices: Sequence[Notice]) -> Notice | ExtensionReason:
 
 def require_possible(delivered_at: datetime, *, announced_at: datetime, now: datetime) -> None:
     """Raise InvalidField for a delivery before its notice was made, or in the future."""
-    if delivered_at > now + CLOCK_SKEW:
-        raise InvalidField(pointer="/delivered_at", reason="moment_in_future")
+    refuse_future(delivered_at, now=now, pointer="/delivered_at")
     if delivered_at < announced_at - CLOCK_SKEW:
         raise InvalidField(pointer="/delivered_at", reason="before_its_notice")

@@ -77,6 +77,17 @@ class SortedLines:
     refusals: Sequence[LineRefusal]
 
 
+def untimely(lines: Sequence[OrderLine], *, now: datetime) -> Sequence[LineRefusal]:
+    """The lines that tell of what is still to come, refused."""
+    found = []
+    for line in lines:
+        moments = {"/paid_at": line.paid_at, "/completed_at": line.completed_at}
+        ahead = [name for name, at in moments.items() if at is not None and at > now]
+        if ahead:
+            found.append(refused(line, "occurred_in_future", pointer=ahead[0]))
+    return found
+
+
 def sort_out(
     owned: Sequence[OwnedLine[OrderLine]], *, known: Mapping[str, KnownOrder]
 ) -> SortedLines:

@@ -116,7 +116,7 @@ class Order:
     @property
     def available_at(self) -> datetime | None:
         """When its points become available; None as long as that waits for its completion."""
-        begins = self.completed_at
+        begins = None if self.completed_at is None else max(self.completed_at, self.paid_at)
         if self.import_id is None and self.programme.orders.pending_until == "payment":
             begins = self.paid_at
         return None if begins is None else begins + timedelta(days=self.programme.hold_days)
@@ -125,12 +125,14 @@ class Order:
     def expires_at(self) -> datetime | None:
         """When its points lapse; None until it is known when they become available, or never.
 
-        An imported order may be so old that they would have: they are given some time yet.
+        One that was imported, or reported late, may be so old that they would have: they are given
+        some time yet.
         """
         if self.available_at is None:
             return None
         by_rule = expires_at(self.programme.expiry, available_at=self.available_at)
-        return by_rule if self.import_id is None else lasting(by_rule, now=self.recorded_at)
+        late = by_rule is not None and by_rule <= self.recorded_at
+        return lasting(by_rule, now=self.recorded_at) if self.import_id or late else by_rule
 
 
 @dataclass(frozen=True, kw_only=True)

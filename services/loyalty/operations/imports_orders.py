@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from services.loyalty.domain.imports import LineRefusal, OwnedLine
-from services.loyalty.domain.imports_orders import NewOrder, OrderLine, sort_out
+from services.loyalty.domain.imports_orders import NewOrder, OrderLine, sort_out, untimely
 from services.loyalty.operations.imports import Batch, Taken, count_batch
 from services.loyalty.operations.imports_earning import earn_orders
 from services.loyalty.operations.imports_members import find_owners, lock_owners, still_theirs
@@ -34,9 +34,12 @@ async def take_orders(
     """
     session = transaction.session
     await plan_afresh(session)
-    order_ids = [line.order_id for line in batch.lines]
+    early = untimely(batch.lines, now=transaction.now)
+    numbers = {one.line for one in early}
+    timely = [line for line in batch.lines if line.line not in numbers]
+    order_ids = [line.order_id for line in timely]
     await hold_orders(session, order_ids=order_ids)
-    owners = await find_owners(transaction, lines=batch.lines, upload=upload, vault=vault)
+    owners = await find_owners(transaction, lines=timely, upload=upload, vault=vault)
     lines = sort_out(owners.owned, known=await known_orders(session, order_ids=order_ids))
     awaited = await _awaited(transaction, lines.new)
     before = await _hold_members(transaction, lines.new, awaited=awaited, earn=upload.earn)
@@ -47,7 +50,7 @@ async def take_orders(
     taken = Taken(
         taken=len(new),
         repeated=lines.repeated,
-        refusals=[*batch.refusals, *owners.refusals, *lines.refusals, *beyond],
+        refusals=[*batch.refusals, *early, *owners.refusals, *lines.refusals, *beyond],
         members=len(owners.enrolled),
     )
     return await count_batch(transaction, upload=upload, batch=batch, taken=taken)

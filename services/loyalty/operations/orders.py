@@ -147,12 +147,13 @@ def note_recorded(
         payer_hash=facts.payer_hash,
     )
     occasion.record(paid, subject=facts.member_id)
-    cause, order = recorded.earned.cause, recorded.earned.order
-    if order.earned_points:
+    cause, order = recorded.earned.cause, recorded.books.order
+    if recorded.earned.order.earned_points:
         earned = PointsEarned(
             member_id=member.id,
-            points=order.earned_points,
+            points=recorded.earned.order.earned_points,
             status="pending",
+            # Known already where the completion came first.
             available_at=order.available_at,
             expires_at=order.expires_at,
             cause_kind=cause.kind,

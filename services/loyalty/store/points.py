@@ -37,7 +37,10 @@ _THEN: Final = text(
     """
     select available_after as available, pending_after as pending, held_after as held,
       debt_after as debt
-    from point_entries where member_id = :member_id and recorded_at <= :at
+    from point_entries where member_id = :member_id and seq < coalesce((
+      select min(later.seq) from point_entries as later
+      where later.member_id = :member_id and later.recorded_at > :at
+    ), :beyond)
     order by seq desc limit 1
     """
 )
@@ -103,8 +106,13 @@ async def balances_now(session: AsyncSession, *, member_id: str, now: datetime) 
 
 
 async def balances_at(session: AsyncSession, *, member_id: str, at: datetime) -> Balances:
-    """A member's balances after the last entry recorded by a moment."""
-    row = (await execute(session, _THEN, {"member_id": member_id, "at": at})).one_or_none()
+    """A member's balances before the first entry that was recorded after a moment.
+
+    Who waited for the account has an earlier moment than the entries it waited for: what counts is
+    the chain.
+    """
+    given = {"member_id": member_id, "at": at, "beyond": _BEYOND_ALL}
+    row = (await execute(session, _THEN, given)).one_or_none()
     return Balances() if row is None else _balances(row)
 
 

@@ -39,7 +39,7 @@ from tests.integration.loyalty.ways import (
 )
 from tests.support.service import ServiceUnderTest, Starter
 
-BODY = {"completed_at": "2026-11-24T12:00:00+08:00"}
+BODY = {"completed_at": "2026-11-23T12:00:00+08:00"}
 NOTHING = {"available": 0, "pending": 0, "held": 0, "debt": 0}
 
 
@@ -127,7 +127,7 @@ async def test_what_is_unusual_goes_the_ordinary_way_and_harms_no_neighbour(
     known, twice, unknown, *served = await asyncio.gather(
         loyalty.call("complete_order", order_id=moved, json=BODY, key="k-1"),
         loyalty.call(
-            "complete_order", order_id=ordinary[0], json={"completed_at": "2026-11-23T12:00:00Z"}
+            "complete_order", order_id=ordinary[0], json={"completed_at": "2026-11-23T03:00:00Z"}
         ),
         loyalty.call("complete_order", order_id="SO-NONE", json=BODY),
         *(loyalty.call("complete_order", order_id=one, json=BODY) for one in ordinary),

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.kernel.clock import rfc3339
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.lots_world import (
     LOT_JOBS,
@@ -80,7 +81,8 @@ async def test_a_paid_order_counts_from_when_it_was_paid_and_never_shortens(
     assert await schedule_of(loyalty, member_id) == [(100, "2027-04-30T16:00:00Z")]
     await place(loyalty, member_id, paid_fen=100, paid_at="2026-12-31T12:00:00+08:00")
     assert await schedule_of(loyalty, member_id) == [(100, "2027-04-30T16:00:00Z")]
-    await place(loyalty, member_id, paid_fen=100, paid_at="2099-12-31T12:00:00+08:00")
+    ahead = rfc3339(loyalty.clock.now() + timedelta(minutes=5))
+    await place(loyalty, member_id, paid_fen=100, paid_at=ahead)
     assert await schedule_of(loyalty, member_id) == [(100, "2027-05-31T16:00:00Z")], "by our clock"
 
 

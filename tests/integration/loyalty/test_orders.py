@@ -202,6 +202,7 @@ async def test_completion_says_when_points_become_available_and_when_they_lapse(
 ) -> None:
     order_id = await place(loyalty, await enrol(loyalty), paid_fen=10_000)
     at = {"completed_at": "2026-11-25T18:30:00+08:00"}
+    loyalty.clock.advance(timedelta(days=3))
 
     reply = await loyalty.call("complete_order", order_id=order_id, json=at)
 
@@ -218,7 +219,7 @@ async def test_completion_says_when_points_become_available_and_when_they_lapse(
     assert (again.status_code, again.json()) == (200, reply.json())
     assert (await types_of_events(loyalty)).count("order.completed.v1") == 1
     other = await loyalty.call(
-        "complete_order", order_id=order_id, json={"completed_at": "2026-11-26T18:30:00+08:00"}
+        "complete_order", order_id=order_id, json={"completed_at": "2026-11-24T18:30:00+08:00"}
     )
     assert (other.status_code, other.json()["code"]) == (409, "already_recorded_differently")
 
@@ -227,8 +228,8 @@ async def test_a_completion_reported_after_the_hold_releases_the_points_at_once(
     loyalty: ServiceUnderTest,
 ) -> None:
     member_id = await enrol(loyalty)
-    order_id = await place(loyalty, member_id, paid_fen=10_000)
     completed_at = "2026-11-16T12:00:00+08:00"
+    order_id = await place(loyalty, member_id, paid_fen=10_000, paid_at=completed_at)
     await loyalty.call("complete_order", order_id=order_id, json={"completed_at": completed_at})
     assert await loyalty.scalar("select available from accounts") == 100
     assert (await types_of_events(loyalty))[-1] == "points.released.v1"

@@ -84,10 +84,9 @@ async def test_an_order_may_lift_over_several_tiers_to_the_top(loyalty: ServiceU
 
 async def test_spending_points_lowers_no_tier(loyalty: ServiceUnderTest) -> None:
     member_id = await enrol(loyalty)
-    order_id = await place(loyalty, member_id, paid_fen=100_000)
-    await loyalty.call(
-        "complete_order", order_id=order_id, json={"completed_at": "2026-11-01T00:00:00Z"}
-    )
+    paid_at = "2026-11-01T00:00:00Z"
+    order_id = await place(loyalty, member_id, paid_fen=100_000, paid_at=paid_at)
+    await loyalty.call("complete_order", order_id=order_id, json={"completed_at": paid_at})
     reply = await loyalty.call(
         "redeem_points",
         member_id=member_id,
@@ -111,7 +110,7 @@ async def test_growth_leaves_the_window_after_a_year_and_the_tier_stays(
     assert (tier["code"], tier["growth"], tier["keep_needed"]) == ("silver", 0, 1000)
     late = await loyalty.call(
         "record_order",
-        json=order_of(member_id, paid_fen=50_000, paid_at="2027-11-24T01:00:00+08:00"),
+        json=order_of(member_id, paid_fen=50_000, paid_at="2027-11-24T00:00:00+08:00"),
     )
     assert late.json()["tier"]["code"] == "silver"
     assert await loyalty.scalar("select growth from accounts") == 500
@@ -135,6 +134,7 @@ async def test_the_wallet_counts_growth_from_the_moment_that_orders_do(
         programme = await current_programme(session, now=now)
     window = growth_window_start(programme, now=now)
     assert window is not None
+    loyalty.clock.at = max(loyalty.clock.now(), window)
     for number, paid_at in enumerate((window, window - timedelta(microseconds=1))):
         await place(
             loyalty, member_id, paid_fen=100 * 7 ** (number + 1), paid_at=paid_at.isoformat()
