@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ConfigDict, Field
 
-from gateway.api.caller import CurrentCaller
+from gateway.api.caller import MANAGER, CurrentCaller
 from gateway.domain.api_keys import ALL_SCOPES, KeyFacts
 from gateway.operations.api_keys import MadeKey, create_api_key, revoke_api_key
 from gateway.operations.authentication import KeyRing
@@ -20,7 +20,8 @@ from shared.kernel.paging import InvalidCursor, decode_cursor, encode_cursor, pa
 
 router = APIRouter(prefix="/v1/api_keys", tags=["access"])
 
-KeyId = Annotated[str, Path(pattern=r"^[0-9a-hjkmnp-tv-z]{8}$")]
+_KEY_ID: Final = "A key's id, the middle part of its text"
+KeyId = Annotated[str, Path(pattern=r"^[0-9a-hjkmnp-tv-z]{8}$", description=_KEY_ID)]
 ScopeName = Literal[(*SCOPES, ALL_SCOPES)]  # type: ignore[valid-type]
 
 _EXAMPLE: Final[dict[str, Any]] = {
@@ -30,32 +31,40 @@ _EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
+_NAME: Final = "What it is for, for people"
+
+
 class NewApiKey(RequestModel):
     """What a new key is for and may do."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
-    name: Line
+    name: Annotated[Line, Field(description=_NAME)]
     #: `*` alone makes a manager key.
     scopes: Annotated[
         list[ScopeName],
         Field(max_length=len(SCOPES), description="Scopes, or `*` alone for a manager key"),
     ]
-    expires_at: Moment | None = None
+    expires_at: Annotated[
+        Moment | None, Field(description="From when on it is not valid; in the future. Null: never")
+    ] = None
 
 
 class ApiKeyReply(ReplyModel):
     """A key, without its secret."""
 
-    id: str
-    name: str
-    manager: bool
-    scopes: list[str]
+    id: Annotated[str, Field(description=_KEY_ID)]
+    name: Annotated[str, Field(description=_NAME)]
+    manager: Annotated[bool, Field(description=MANAGER)]
+    scopes: Annotated[list[str], Field(description="What it may do")]
     state: Literal["active", "expired", "revoked"]
-    created_by: str
+    created_by: Annotated[
+        str,
+        Field(description="`api_key:` and the id of the key that made it, or `command:first_key`"),
+    ]
     created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
+    expires_at: Annotated[datetime | None, Field(description="Null: never")]
+    revoked_at: Annotated[datetime | None, Field(description="Null if it was not revoked")]
     last_used_at: datetime | None = Field(description="To the minute")
 
 
@@ -83,7 +92,13 @@ async def list_api_keys(
     return PageReply(data=shown, next_cursor=page.next_cursor)
 
 
-@router.post("", operation_id="create_api_key", status_code=201, response_model=MadeApiKeyReply)
+@router.post(
+    "",
+    operation_id="create_api_key",
+    status_code=201,
+    response_model=MadeApiKeyReply,
+    responses={403: {"description": "`scope_not_yours`"}},
+)
 async def create_key(
     body: NewApiKey, request: Request, caller: CurrentCaller, write: OpenWrite
 ) -> Response:
@@ -113,7 +128,15 @@ async def create_key(
     return Response(shown_once, status_code=201, media_type="application/json")
 
 
-@router.delete("/{key_id}", operation_id="revoke_api_key", status_code=204)
+@router.delete(
+    "/{key_id}",
+    operation_id="revoke_api_key",
+    status_code=204,
+    responses={
+        403: {"description": "`key_beyond_yours`"},
+        409: {"description": "`last_manager_key`"},
+    },
+)
 async def revoke_key(
     key_id: KeyId, request: Request, caller: CurrentCaller, write: OpenWrite
 ) -> Response:

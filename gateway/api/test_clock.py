@@ -22,7 +22,12 @@ def require_sandbox(request: Request) -> None:
         raise SandboxOnly
 
 
-router = APIRouter(prefix="/v1/test_clock", tags=["clock"], dependencies=[Depends(require_sandbox)])
+router = APIRouter(
+    prefix="/v1/test_clock",
+    tags=["clock"],
+    dependencies=[Depends(require_sandbox)],
+    responses={404: {"description": "`sandbox_only`: this system is not a sandbox"}},
+)
 
 
 class AdvanceBody(RequestModel):
@@ -39,7 +44,7 @@ class AdvanceBody(RequestModel):
 class TestClockReply(ReplyModel):
     """Where the sandbox's clock is. All services show the same time once it has settled."""
 
-    now: datetime
+    now: datetime = Field(description="The present moment in this sandbox")
     settled: bool = Field(description="Whether the last move has been made to its end")
     advancing_to: datetime | None = Field(description="Null once settled")
     advanced_from: datetime | None = Field(description="Where the last move began; null if none")
@@ -60,7 +65,16 @@ async def show_test_clock(request: Request) -> TestClockReply:
 
 
 @router.post(
-    "/advance", operation_id="advance_test_clock", status_code=202, response_model=TestClockReply
+    "/advance",
+    operation_id="advance_test_clock",
+    status_code=202,
+    response_model=TestClockReply,
+    responses={
+        409: {
+            "description": "`clock_is_moving`: ask again, with a new key, once it has settled; "
+            "`clock_too_far`: it would come to 2099"
+        }
+    },
 )
 async def advance_test_clock(body: AdvanceBody, request: Request, write: OpenWrite) -> Response:
     """Move time forward for all services at once. Everything that falls due on the way happens at

@@ -1,4 +1,4 @@
-"""What all operations of the public document share: keys, headers, problems."""
+"""What all operations of the public document share: keys, headers, the shape of a problem."""
 
 from typing import Any, Final
 
@@ -6,30 +6,24 @@ from shared.kernel.texts import Language, text
 
 Json = dict[str, Any]
 
+PROBLEM_CONTENT_TYPE: Final = "application/problem+json"
+
 _SCHEME: Final = "api_key"
-_PROBLEM_TYPE: Final = "application/problem+json"
 _PARAMETERS: Final = "#/components/parameters/"
-_RESPONSES: Final = "#/components/responses/"
-_PROBLEM: Final[Json] = {"$ref": "#/components/schemas/Problem"}
+_HEADERS: Final = "#/components/headers/"
 
 #: References to the Idempotency-Key header, by whether an operation requires it.
 IDEMPOTENCY_KEY: Final[dict[str, Json]] = {
     "required": {"$ref": _PARAMETERS + "IdempotencyKeyRequired"},
     "optional": {"$ref": _PARAMETERS + "IdempotencyKey"},
 }
-
-#: The problems that the document names, by status, with the code of the example.
-_PROBLEMS: Final = {
-    "400": "malformed_request",
-    "401": "unauthenticated",
-    "403": "scope_missing",
-    "404": "not_found",
-    "409": "idempotency_in_flight",
-    "413": "body_too_large",
-    "415": "unsupported_media_type",
-    "422": "validation_failed",
-    "503": "service_away",
-    "504": "service_too_slow",
+#: Headers of answers, with their schemas and examples. The words are under `openapi.header`.
+_REPLY_HEADERS: Final[dict[str, Json]] = {
+    "X-Request-Id": {"schema": {"type": "string"}, "example": "req_01kb3f8v2q0000000000000000"},
+    "Idempotency-Replayed": {"schema": {"type": "string", "const": "true"}},
+    "WWW-Authenticate": {"schema": {"type": "string"}, "example": "Bearer"},
+    "Allow": {"schema": {"type": "string"}, "example": "GET, HEAD, POST"},
+    "Retry-After": {"schema": {"type": "integer", "minimum": 0}, "example": 1},
 }
 _FACTS: Final[dict[str, str | int]] = {
     "scope": "orders:write",
@@ -43,40 +37,9 @@ def scheme_of(scope: str | None) -> dict[str, list[str]]:
     return {_SCHEME: [scope] if scope is not None else []}
 
 
-def problem_responses(
-    *,
-    scoped: bool,
-    repeatable: bool,
-    with_body: bool,
-    with_input: bool,
-    found_by_path: bool,
-    forwarded: bool,
-) -> dict[str, Json]:
-    """References to the problems that an operation of some kind may answer with."""
-    applies = {
-        "400": with_body,
-        "401": True,
-        "403": scoped,
-        "404": found_by_path,
-        "409": repeatable,
-        "413": with_body,
-        "415": with_body,
-        "422": with_input or with_body,
-        "503": True,
-        "504": forwarded,
-    }
-    return {
-        status: {"$ref": f"{_RESPONSES}Problem{status}"} for status, does in applies.items() if does
-    }
-
-
-def problem_schema_content(response: Json) -> Json:
-    """A response that a service names for a refusal: whatever it says of it, it is a problem."""
-    if "$ref" in response:
-        return response
-    content = {_PROBLEM_TYPE: {"schema": _PROBLEM}}
-    examples = response.get("content", {}).get(_PROBLEM_TYPE, {})
-    return {**response, "content": {_PROBLEM_TYPE: {**content[_PROBLEM_TYPE], **examples}}}
+def header(name: str) -> Json:
+    """A header of an answer, by reference."""
+    return {name: {"$ref": _HEADERS + name}}
 
 
 def common_components(language: Language) -> Json:
@@ -87,7 +50,7 @@ def common_components(language: Language) -> Json:
             "IdempotencyKeyRequired": _idempotency_key(language, required=True),
             "IdempotencyKey": _idempotency_key(language, required=False),
         },
-        "responses": {f"Problem{status}": _problem(status, language) for status in _PROBLEMS},
+        "headers": {name: _reply_header(name, language) for name in _REPLY_HEADERS},
         "securitySchemes": {
             _SCHEME: {
                 "type": "http",
@@ -95,6 +58,19 @@ def common_components(language: Language) -> Json:
                 "description": text("openapi.api_key", language=language),
             }
         },
+    }
+
+
+def problem_example(code: str, *, status: int, language: Language) -> Json:
+    """A problem as it is sent."""
+    return {
+        "type": f"urn:huitou:problem:{code}",
+        "title": text(f"problem.{code}.title", language=language),
+        "status": status,
+        "detail": text(f"problem.{code}.detail", language=language, facts=_FACTS),
+        "instance": "/v1/orders",
+        "code": code,
+        "request_id": "req_01kb3f8v2q0000000000000000",
     }
 
 
@@ -114,50 +90,38 @@ def _idempotency_key(language: Language, *, required: bool) -> Json:
     }
 
 
-def _problem(status: str, language: Language) -> Json:
-    code = _PROBLEMS[status]
-    headers = {"Retry-After": {"schema": {"type": "integer"}}} if status == "503" else {}
-    example = {
-        "type": f"urn:huitou:problem:{code}",
-        "title": text(f"problem.{code}.title", language=language),
-        "status": int(status),
-        "detail": text(f"problem.{code}.detail", language=language, facts=_FACTS),
-        "instance": "/v1/orders",
-        "code": code,
-        "request_id": "req_01kb3f8v2q0000000000000000",
-    }
-    return {
-        "description": example["title"],
-        **({"headers": headers} if headers else {}),
-        "content": {_PROBLEM_TYPE: {"schema": _PROBLEM, "example": example}},
-    }
+def _reply_header(name: str, language: Language) -> Json:
+    key = name.lower().replace("-", "_")
+    return {"description": text(f"openapi.header.{key}", language=language), **_REPLY_HEADERS[name]}
 
 
 def _problem_schema(language: Language) -> Json:
+    def described(name: str, schema: Json) -> Json:
+        return {**schema, "description": text(f"openapi.problem_{name}", language=language)}
+
     line = {"type": "string"}
     pointed = {
         "type": "object",
         "required": ["pointer", "detail"],
-        "properties": {"pointer": line, "detail": line},
+        "properties": {"pointer": described("pointer", line), "detail": described("reason", line)},
+    }
+    status = {"type": "integer", "minimum": 400, "maximum": 599}
+    facts = {"type": "object", "additionalProperties": {"type": ["string", "integer"]}}
+    properties = {
+        "type": described("type", {"type": "string", "format": "uri"}),
+        "title": described("title", line),
+        "status": described("status", status),
+        "detail": described("detail", line),
+        "instance": described("instance", line),
+        "code": described("code", line),
+        "request_id": described("request_id", line),
+        "errors": described("errors", {"type": "array", "items": pointed}),
+        "facts": {**facts, "description": text("openapi.facts", language=language)},
     }
     return {
         "title": "Problem",
         "type": "object",
         "description": text("openapi.problem", language=language),
         "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": line,
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "detail": line,
-            "instance": line,
-            "code": line,
-            "request_id": line,
-            "errors": {"type": "array", "items": pointed},
-            "facts": {
-                "type": "object",
-                "description": text("openapi.facts", language=language),
-                "additionalProperties": {"type": ["string", "integer"]},
-            },
-        },
+        "properties": properties,
     }

@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from gateway.domain.openapi_common import (
-    IDEMPOTENCY_KEY,
-    common_components,
-    problem_responses,
-    problem_schema_content,
-    scheme_of,
-)
+from gateway.domain.openapi_answers import answers_of
+from gateway.domain.openapi_common import IDEMPOTENCY_KEY, common_components, scheme_of
+from gateway.domain.openapi_examples import with_whole_examples
 from gateway.domain.openapi_parts import Json, Part, take
+from gateway.domain.openapi_problems import takes_key
 from gateway.policy import OPERATIONS, Operation
 from shared.kernel.texts import Language, text
 
@@ -29,13 +26,14 @@ TAGS: Final = (
     "operations",
     "clock",
 )
-_BODY_METHODS: Final = ("POST", "PUT")
+_KIB: Final = 1024
 
 
 def merged_document(parts: Sequence[Part], *, version: str, language: Language) -> Json:
     """Merge the parts; only what stands in the policy table is shown."""
     paths: dict[str, Json] = {}
     schemas: dict[str, Json] = {}
+    problems: dict[str, Json] = {}
     used: set[str] = set()
     for part in parts:
         rows = [row for row in OPERATIONS if row.service == part.service]
@@ -43,11 +41,15 @@ def merged_document(parts: Sequence[Part], *, version: str, language: Language) 
         schemas.update(taken.schemas)
         for row in rows:
             if row.id in taken.operations:
-                operation = _operation(row, taken.operations[row.id], language)
+                found = with_whole_examples(taken.operations[row.id], schemas=taken.schemas)
+                answers = answers_of(row, found, language=language)
+                operation = _operation(row, found, answers=answers.by_status, language=language)
                 paths.setdefault(row.path, {})[row.method.lower()] = operation
+                problems.update(answers.components)
                 used.add(tag_of(row))
     components = common_components(language)
     components["schemas"] = {**schemas, **components["schemas"]}
+    components["responses"] = dict(sorted(problems.items()))
     return {
         "openapi": "3.1.0",
         "info": _info(parts, version, language),
@@ -71,15 +73,20 @@ def tag_of(row: Operation) -> str:
     return row.scope.partition(":")[0] if row.scope is not None else "access"
 
 
-def _operation(row: Operation, found: Json, language: Language) -> Json:
+def _operation(row: Operation, found: Json, *, answers: Json, language: Language) -> Json:
     kept = {name: value for name, value in found.items() if name not in ("tags", "summary")}
+    if "requestBody" in kept:
+        kept["requestBody"] = {
+            "description": _body_limit(row, language),
+            **kept["requestBody"],
+        }
     return {
         "tags": [text(f"tag.{tag_of(row)}.name", language=language)],
         "summary": summary_of(row, language=language),
         **kept,
         "description": _description(row, found, language),
         "parameters": _parameters(row, found),
-        "responses": _responses(row, found, language),
+        "responses": answers,
         "security": [scheme_of(row.scope)],
         "x-scope": row.scope,
     }
@@ -94,40 +101,18 @@ def _description(row: Operation, found: Json, language: Language) -> str:
     return f"{own}\n\n{needed}".strip()
 
 
+def _body_limit(row: Operation, language: Language) -> str:
+    kib = row.body_bytes // _KIB
+    limit = f"{kib} KiB" if kib < _KIB else f"{kib // _KIB} MiB"
+    return text("openapi.body_limit", language=language, facts={"limit": limit})
+
+
 def _parameters(row: Operation, found: Json) -> list[Json]:
     own: list[Json] = found.get("parameters", [])
     others = [one for one in own if one.get("name", "").lower() != "idempotency-key"]
-    if row.method == "GET":
+    if not takes_key(row, found):
         return others
     return [*others, IDEMPOTENCY_KEY["required" if row.keyed else "optional"]]
-
-
-def _responses(row: Operation, found: Json, language: Language) -> Json:
-    """The answers the service names, as problems from 400 on, and those that any of ours gives."""
-    own: Mapping[str, Json] = found.get("responses", {})
-    named = {
-        status: _success(response, language)
-        if int(status) < 400
-        else problem_schema_content(response)
-        for status, response in own.items()
-        if status.isdigit()
-    }
-    common = problem_responses(
-        scoped=row.scope is not None,
-        repeatable=row.method != "GET",
-        with_body=row.method in _BODY_METHODS,
-        with_input=bool(found.get("parameters")) or "requestBody" in found,
-        found_by_path="{" in row.path,
-        forwarded=row.service != "gateway",
-    )
-    return dict(sorted({**common, **named}.items()))
-
-
-def _success(response: Json, language: Language) -> Json:
-    """FastAPI's words for an answer that nobody described are replaced by ours."""
-    if response.get("description") != "Successful Response":
-        return response
-    return {**response, "description": text("openapi.success", language=language)}
 
 
 def _info(parts: Sequence[Part], version: str, language: Language) -> Json:

@@ -50,7 +50,8 @@ def take(part: Part, rows: list[Operation], *, language: Language) -> Taken:
     for row in rows:
         found = document.get("paths", {}).get(row.path, {}).get(row.method.lower())
         if found is not None and found.get("operationId") == row.id:
-            operations[row.id] = _worded(_renamed(_without_foreign(found), prefix), language)
+            named = _renamed(_without_foreign(found), prefix)
+            operations[row.id] = _worded(_lifted(named), language)
     schemas = document.get("components", {}).get("schemas", {})
     renamed = {
         prefix + name: {**_renamed(schema, prefix), "title": prefix + schema.get("title", name)}
@@ -58,7 +59,7 @@ def take(part: Part, rows: list[Operation], *, language: Language) -> Taken:
         if name not in _FOREIGN
     }
     needed = _needed(operations, renamed)
-    return Taken(operations=operations, schemas=_worded(needed, language))
+    return Taken(operations=operations, schemas=_worded(_lifted(needed), language))
 
 
 def _without_foreign(operation: Json) -> Json:
@@ -94,6 +95,32 @@ def _renamed(node: Any, prefix: str) -> Any:
     if isinstance(node, str) and node.startswith(_SCHEMAS):
         return _SCHEMAS + prefix + node.removeprefix(_SCHEMAS)
     return node
+
+
+def _lifted(node: Any) -> Any:
+    """What a field or parameter means stands at itself, once, where readers and tools look for it.
+
+    FastAPI and pydantic leave it inside: in one of two alternatives, the other of which is null,
+    or in a parameter's schema.
+    """
+    if isinstance(node, list):
+        return [_lifted(value) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    lifted = {name: _lifted(value) for name, value in node.items()}
+    if isinstance(lifted.get("schema"), dict) and "in" in lifted:
+        _lift(lifted, lifted["schema"])
+    choices = lifted.get("anyOf")
+    if isinstance(choices, list) and len(choices) == 2 and {"type": "null"} in choices:
+        for choice in choices:
+            _lift(lifted, choice)
+    return lifted
+
+
+def _lift(outer: Json, inner: Json) -> None:
+    words = inner.pop("description", None)
+    if words is not None:
+        outer.setdefault("description", words)
 
 
 def _worded(node: Any, language: Language) -> Any:

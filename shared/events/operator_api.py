@@ -1,9 +1,10 @@
 """What operators see and do about the event log of one service."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Response
+from pydantic import Field
 from sqlalchemy import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -19,60 +20,69 @@ from shared.kernel.paging import decode_cursor, encode_cursor, page_of
 from shared.sql import execute
 from shared.tables import event_cursors, feed_acks, feed_head, outbox, parked_events
 
-ParkedId = Annotated[int, Path(ge=1, lt=2**63)]
-Producer = Annotated[str, Path(pattern=r"^[a-z]{1,20}$")]
+_PRODUCER: Final = "The service whose events these are"
+Position = Annotated[int, Field(description="The position of the last event that was dealt with")]
+ParkedId = Annotated[int, Path(ge=1, lt=2**63, description="The number of a parked event")]
+Producer = Annotated[str, Path(pattern=r"^[a-z]{1,20}$", description=_PRODUCER)]
+
+_FIRST_OF_ITS_LINE: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"description": "`not_found`: it does not wait"},
+    409: {"description": "`parked_event_not_first`"},
+}
 
 
 class ParkedEventReply(ReplyModel):
     """An event that waits for a decision, or queues behind one that does."""
 
-    id: int
-    producer: str
-    type: str
-    subject: str
-    event_id: str
-    error: str | None
-    attempts: int
+    id: Annotated[int, Field(description="The number of a parked event")]
+    producer: Annotated[str, Field(description=_PRODUCER)]
+    type: Annotated[str, Field(description="Such as `order.paid.v1`")]
+    subject: Annotated[
+        str, Field(description="Whose events stay in order, mostly a member; they form one line")
+    ]
+    event_id: Annotated[str, Field(description="The event's own id")]
+    error: Annotated[str | None, Field(description="What went wrong; null for one that queues")]
+    attempts: Annotated[int, Field(description="How often it failed")]
     parked_at: datetime
 
 
 class Skip(RequestModel):
     """Why an event is given up."""
 
-    reason: LongLine
+    reason: Annotated[LongLine, Field(description="Why; it stays on record")]
 
 
 class Resolution(ReplyModel):
     """What became of the line: how many events were applied, how many still wait."""
 
-    applied: int
-    waiting: int
+    applied: Annotated[int, Field(description="Events that were applied")]
+    waiting: Annotated[int, Field(description="Events that still wait")]
 
 
 class Subscription(ReplyModel):
     """How far a producer's events are applied here."""
 
-    producer: str
-    pos: int
+    producer: Annotated[str, Field(description=_PRODUCER)]
+    pos: Position
     moved_at: datetime
-    parked: int
+    parked: Annotated[int, Field(description="Events that still wait")]
 
 
 class Consumer(ReplyModel):
     """How far a consumer of this service's events has come."""
 
-    consumer: str
-    pos: int
+    consumer: Annotated[str, Field(description="The service that reads this one's events")]
+    pos: Position
     acked_at: datetime
 
 
 class EventLogStatus(ReplyModel):
     """The state of a service's event log and subscriptions."""
 
-    service: str
-    epoch: str
-    head: int
-    unsequenced: int
+    service: Annotated[str, Field(description="Whose log it is")]
+    epoch: Annotated[str, Field(description="Another one after a restore from a backup")]
+    head: Annotated[int, Field(description="The position of the last event in the log")]
+    unsequenced: Annotated[int, Field(description="Events that have no position so far")]
     consumers: list[Consumer]
     subscriptions: list[Subscription]
 
@@ -100,7 +110,12 @@ def operator_router(
         page = page_of(rows, limit=limit, mark=lambda row: encode_cursor(row.id))
         return PageReply(data=[_reply(row) for row in page.rows], next_cursor=page.next_cursor)
 
-    @router.post("/parked_events/{parked_id}/retry", operation_id=f"retry_{service}_parked_event")
+    @router.post(
+        "/parked_events/{parked_id}/retry",
+        operation_id=f"retry_{service}_parked_event",
+        response_model=Resolution,
+        responses=_FIRST_OF_ITS_LINE,
+    )
     async def retry_parked_event(parked_id: ParkedId, write: OpenWrite) -> Response:
         """Try again the first event of its line, and then those behind it."""
         return await write.run(
@@ -108,7 +123,12 @@ def operator_router(
             reply=lambda resolution: Reply(body=resolution),
         )
 
-    @router.post("/parked_events/{parked_id}/skip", operation_id=f"skip_{service}_parked_event")
+    @router.post(
+        "/parked_events/{parked_id}/skip",
+        operation_id=f"skip_{service}_parked_event",
+        response_model=Resolution,
+        responses=_FIRST_OF_ITS_LINE,
+    )
     async def skip_parked_event(parked_id: ParkedId, body: Skip, write: OpenWrite) -> Response:
         """Give up the first event of its line, with a reason, and try those behind it."""
         return await write.run(
@@ -116,7 +136,11 @@ def operator_router(
             reply=lambda resolution: Reply(body=resolution),
         )
 
-    @router.post("/subscriptions/{producer}/rewind", operation_id=f"rewind_{service}_subscription")
+    @router.post(
+        "/subscriptions/{producer}/rewind",
+        operation_id=f"rewind_{service}_subscription",
+        status_code=204,
+    )
     async def rewind_subscription(producer: Producer, write: OpenWrite) -> Response:
         """Read a producer's log again from its beginning; effects already made are not repeated."""
 

@@ -20,6 +20,9 @@ _ITEMS_MAX: Final = 200
 # Overrides of writing direction make a text read otherwise than it is stored.
 _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 _BOM: Final = "\ufeff"
+_MEMBER: Final = "A member's id"
+_ORDER: Final = "The storefront's own order id"
+_REASON: Final = "Why. No personal data; it goes when the member is erased"
 _DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 
 
@@ -112,7 +115,12 @@ Moment = Annotated[
 ]
 Line = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
 LongLine = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_one_line)]
-Reason = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+Reason = Annotated[
+    str,
+    Field(min_length=1, max_length=200, description=_REASON),
+    AfterValidator(_one_line),
+]
+LongReason = Annotated[LongLine, Field(description=_REASON)]
 Points = Annotated[int, Field(ge=1, le=MAX_POINTS)]
 #: Points to give, or (negative) to take.
 SignedPoints = Annotated[int, Field(ge=-MAX_POINTS, le=MAX_POINTS), AfterValidator(_not_zero)]
@@ -123,6 +131,13 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(clean_json)]
 
 #: Ids that callers make: orders, refunds, references. Safe in a path, a log and a spreadsheet.
 ExternalId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}$")]
+OrderId = Annotated[ExternalId, Field(description=_ORDER)]
+Sku = Annotated[ExternalId, Field(description="The storefront's own id of the article")]
+Category = Annotated[Line, Field(description="The storefront's own category of the article")]
+DeviceId = Annotated[
+    Line,
+    Field(description="The customer's device, by an id of the caller's; passed on to referral"),
+]
 
 
 def id_pattern(prefix: str) -> str:
@@ -130,13 +145,25 @@ def id_pattern(prefix: str) -> str:
     return rf"^{prefix}_[0-9a-hjkmnp-tv-z]{{26}}$"
 
 
-MemberId = Annotated[str, Field(pattern=id_pattern("mem"))]
-VoucherId = Annotated[str, Field(pattern=id_pattern("vch"))]
-TemplateId = Annotated[str, Field(pattern=id_pattern("vtp"))]
-ReferralId = Annotated[str, Field(pattern=id_pattern("ref"))]
-ReservationId = Annotated[str, Field(pattern=id_pattern("rsv"))]
-RedemptionId = Annotated[str, Field(pattern=id_pattern("rdm"))]
-LotId = Annotated[str, Field(pattern=id_pattern("lot"))]
-NoticeId = Annotated[str, Field(pattern=id_pattern("exn"))]
-TransferId = Annotated[str, Field(pattern=id_pattern("trf"))]
-AdjustmentId = Annotated[str, Field(pattern=id_pattern("adj"))]
+MemberId = Annotated[str, Field(pattern=id_pattern("mem"), description=_MEMBER)]
+VoucherId = Annotated[str, Field(pattern=id_pattern("vch"), description="A voucher's id")]
+TemplateId = Annotated[str, Field(pattern=id_pattern("vtp"), description="A voucher template's id")]
+ReferralId = Annotated[str, Field(pattern=id_pattern("ref"), description="A referral's id")]
+ReservationId = Annotated[str, Field(pattern=id_pattern("rsv"), description="A reservation's id")]
+RedemptionId = Annotated[
+    str, Field(pattern=id_pattern("rdm"), description="A redemption's id; a hold has one, too")
+]
+LotId = Annotated[str, Field(pattern=id_pattern("lot"), description="A lot's id")]
+NoticeId = Annotated[str, Field(pattern=id_pattern("exn"), description="A notice's id")]
+TransferId = Annotated[str, Field(pattern=id_pattern("trf"), description="A transfer's id")]
+AdjustmentId = Annotated[str, Field(pattern=id_pattern("adj"), description="An adjustment's id")]
+
+# What replies show: nothing is checked there, only said.
+MemberRef = Annotated[str, Field(description=_MEMBER)]
+OrderRef = Annotated[str, Field(description=_ORDER)]
+LotRef = Annotated[str, Field(description="A lot's id")]
+RecordedAt = Annotated[datetime, Field(description="When it was recorded here")]
+OccurredAt = Annotated[datetime, Field(description="When it happened")]
+Actor = Annotated[
+    str, Field(description="Who did it: `api_key:` and the key's id, or `job:` and the job's name")
+]

@@ -3,6 +3,7 @@
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
+from pydantic import Field
 
 from shared.http.fields import ReplyModel
 from shared.kernel.paging import MAX_PAGE
@@ -19,4 +20,6 @@ class PageReply(ReplyModel, Generic[Item]):
     """One page of a list; `next_cursor` is null at the end."""
 
     data: list[Item]
-    next_cursor: str | None
+    next_cursor: Annotated[
+        str | None, Field(description="`cursor` of the next page; null at the end")
+    ]

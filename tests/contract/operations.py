@@ -19,17 +19,22 @@ _ERRORS_FROM: Final = 400
 
 
 def present_operations() -> dict[str, Summary]:
-    """All operations of the document that the gateway makes of the services' real applications."""
-    document = merged_document(
-        [Part(service=name, document=_document(name), current=True) for name in SERVICES],
-        version="1",
-        language="en",
-    )
+    """All operations of the present document, in short."""
+    document = present_document()
     found = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             found[operation["operationId"]] = summary(operation, document, method, path)
     return found
+
+
+def present_document() -> dict[str, Any]:
+    """The document that the gateway makes of the services' real applications."""
+    return merged_document(
+        [Part(service=name, document=_document(name), current=True) for name in SERVICES],
+        version="1",
+        language="en",
+    )
 
 
 def _document(service: str) -> dict[str, Any]:

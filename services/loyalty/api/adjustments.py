@@ -12,9 +12,12 @@ from services.loyalty.operations.replies import noting
 from services.loyalty.store import adjustments as store
 from services.loyalty.store.tables import Adjustment
 from shared.http.fields import (
+    Actor,
     AdjustmentId,
     MemberId,
+    MemberRef,
     Reason,
+    RecordedAt,
     ReplyModel,
     RequestModel,
     SignedPoints,
@@ -34,10 +37,8 @@ class AdjustmentRequest(RequestModel):
         json_schema_extra={"examples": [{"points": 500, "reason": "补偿：包裹延误"}]}
     )
 
-    points: Annotated[SignedPoints, Field(description="To give; negative: to take")]
-    reason: Annotated[
-        Reason, Field(description="No personal data; it goes when the member is erased")
-    ]
+    points: Annotated[SignedPoints, Field(description="To give; negative: to take. Not 0")]
+    reason: Reason
 
 
 class DecisionRequest(RequestModel):
@@ -47,22 +48,26 @@ class DecisionRequest(RequestModel):
         json_schema_extra={"examples": [{"decision": "approve", "reason": "已核实工单"}]}
     )
 
-    decision: Decision
+    decision: Annotated[
+        Decision, Field(description="`approve`: the points move now; `reject`: they never do")
+    ]
     reason: Reason
 
 
 class AdjustmentReply(ReplyModel):
     """Points that an operator gave or took, or wants to."""
 
-    id: str
-    member_id: str
-    points: int
+    id: Annotated[str, Field(description="An adjustment's id")]
+    member_id: MemberRef
+    points: Annotated[int, Field(description="Given; negative: taken")]
     reason: str
-    state: AdjustmentState
-    requested_by: str
-    created_at: datetime
+    state: Annotated[
+        AdjustmentState, Field(description="`awaiting_approval`: nothing has moved so far")
+    ]
+    requested_by: Actor
+    created_at: RecordedAt
     decided_by: Annotated[str | None, Field(description="Null if one person was enough")]
-    decision_reason: str | None
+    decision_reason: Annotated[str | None, Field(description="Why the second person decided so")]
     decided_at: datetime | None
 
 
@@ -74,13 +79,17 @@ class AdjustmentReply(ReplyModel):
     responses={
         202: {"model": AdjustmentReply, "description": "A second person is to decide"},
         404: {"description": "`member_not_found`"},
-        409: {"description": "`insufficient_points`, `member_merged`"},
+        409: {"description": "`insufficient_points`, `member_merged`, `balance_limit_reached`"},
     },
 )
 async def adjust_points_route(
     member_id: MemberId, body: AdjustmentRequest, write: KeyedWrite
 ) -> Response:
-    """Give or take points. Above the programme's limit nothing moves until another approves."""
+    """Give or take points. Above the programme's limit nothing moves until another approves.
+
+    The limit, 10,000 points by default, holds for all that one API key gives to and takes from a
+    member on a business day without a second person, both counted up.
+    """
     return await write.run(
         lambda tx: noting(
             tx,
@@ -99,8 +108,8 @@ async def adjust_points_route(
 )
 async def list_adjustments(
     request: Request,
-    state: Annotated[AdjustmentState | None, Query()] = None,
-    member_id: Annotated[MemberId | None, Query()] = None,
+    state: Annotated[AdjustmentState | None, Query(description="Only those in this state")] = None,
+    member_id: Annotated[MemberId | None, Query(description="Only this member's")] = None,
     limit: LimitQuery = DEFAULT_PAGE,
     cursor: CursorQuery = None,
 ) -> PageReply[AdjustmentReply]:
@@ -118,7 +127,7 @@ async def list_adjustments(
     "/points/adjustments/{adjustment_id}",
     operation_id="show_adjustment",
     response_model=AdjustmentReply,
-    responses={404: {"description": "No such adjustment"}},
+    responses={404: {"description": "`not_found`: no such adjustment"}},
 )
 async def show_adjustment(adjustment_id: AdjustmentId, request: Request) -> AdjustmentReply:
     """One adjustment."""
@@ -135,8 +144,11 @@ async def show_adjustment(adjustment_id: AdjustmentId, request: Request) -> Adju
     response_model=AdjustmentReply,
     responses={
         403: {"description": "`second_person_needed`"},
-        404: {"description": "No such adjustment, or `member_not_found`"},
-        409: {"description": "`adjustment_decided`, `insufficient_points`, `member_merged`"},
+        404: {"description": "`not_found`: no such adjustment; `member_not_found`"},
+        409: {
+            "description": "`adjustment_decided`, `insufficient_points`, `member_merged`, "
+            "`balance_limit_reached`"
+        },
     },
 )
 async def decide_adjustment_route(

@@ -12,7 +12,7 @@ from services.loyalty.store import checkpoints, reconciliations
 from services.loyalty.store.tables import LedgerCheckpoint, LedgerReconciliation
 from shared.db import Database
 from shared.http.access import CurrentPrincipal
-from shared.http.fields import MemberId, ReplyModel, id_pattern
+from shared.http.fields import MemberId, MemberRef, ReplyModel, id_pattern
 from shared.http.problems import request_language
 from shared.http.writes import OpenWrite, Reply
 from shared.kernel.errors import NotFound
@@ -21,7 +21,9 @@ from shared.kernel.texts import text
 router = APIRouter(prefix="/v1/audit/points", tags=["audit"])
 member_router = APIRouter(prefix="/v1/members/{member_id}/points", tags=["audit"])
 
-ReconciliationId = Annotated[str, Path(pattern=id_pattern("rcn"))]
+ReconciliationId = Annotated[
+    str, Path(pattern=id_pattern("rcn"), description="A reconciliation's id")
+]
 _SHOWN = 10
 
 
@@ -32,23 +34,23 @@ class AccountTotals(ReplyModel):
     pending: int
     held: int
     debt: int
-    issued: int
-    redeemed: int
-    expired: int
-    clawed_back: int
-    adjusted: int
-    transferred: int
-    written_off: int
+    issued: Annotated[int, Field(description="What orders and imports gave: below 0")]
+    redeemed: Annotated[int, Field(description="What was spent, less what came back")]
+    expired: Annotated[int, Field(description="What lapsed, less what was reinstated")]
+    clawed_back: Annotated[int, Field(description="What refunds and cancellations took back")]
+    adjusted: Annotated[int, Field(description="What operators took, less what they gave")]
+    transferred: Annotated[int, Field(description="0: what one member gave, another got")]
+    written_off: Annotated[int, Field(description="What erased members had, less their debt")]
 
 
 class CheckpointReply(ReplyModel):
     """The whole ledger at one moment. Keep number and hash outside: `verify --expect` takes them"""
 
-    number: int
-    hash: str
+    number: Annotated[int, Field(description="1, 2, 3 and so on")]
+    hash: Annotated[str, Field(description="SHA-256 in hex; it holds the one before")]
     taken_at: datetime
     members: Annotated[int, Field(description="Members who have any entry")]
-    entries: int
+    entries: Annotated[int, Field(description="Entries that it covers")]
     totals: AccountTotals
 
 
@@ -56,33 +58,47 @@ class DisagreementReply(ReplyModel):
     """A member whose books do not agree; `member_id` null for the ledger as a whole."""
 
     member_id: str | None
-    identities: list[str]
+    identities: Annotated[
+        list[str], Field(description="What does not agree, as codes such as `lots_are_balances`")
+    ]
+
+
+Disagreements = Annotated[int, Field(description="How many disagreements were found")]
+FirstDisagreements = Annotated[
+    list[DisagreementReply], Field(description="The first of them, ten at most")
+]
 
 
 class ProofReply(ReplyModel):
     """The last checkpoint, and whether all identities held at the last reconciliation."""
 
     checkpoint: CheckpointReply | None
-    entries_since_checkpoint: int
+    entries_since_checkpoint: Annotated[
+        int, Field(description="Entries that no checkpoint covers so far")
+    ]
     holds: Annotated[bool | None, Field(description="Null while nothing was reconciled yet")]
-    checked_at: datetime | None
-    reconciliation_id: str | None
-    disagreements: int
-    first_disagreements: list[DisagreementReply]
+    checked_at: Annotated[
+        datetime | None, Field(description="When the last reconciliation was done")
+    ]
+    reconciliation_id: Annotated[str | None, Field(description="Of the last one that was done")]
+    disagreements: Disagreements
+    first_disagreements: FirstDisagreements
 
 
 class ReconciliationReply(ReplyModel):
     """A reconciliation, how far it has come, and what it found so far."""
 
-    id: str
+    id: Annotated[str, Field(description="A reconciliation's id")]
     state: Literal["running", "done"]
     members: Annotated[int, Field(description="Members compared so far")]
     members_total: Annotated[int, Field(description="Members when it was begun")]
-    entries: int
+    entries: Annotated[int, Field(description="Entries compared so far")]
     checkpoint: Annotated[int | None, Field(description="The checkpoint it is compared with")]
-    holds: bool | None
-    disagreements: int
-    first_disagreements: list[DisagreementReply]
+    holds: Annotated[
+        bool | None, Field(description="Whether all identities held; null until it is done")
+    ]
+    disagreements: Disagreements
+    first_disagreements: FirstDisagreements
     started_at: datetime
     finished_at: datetime | None
 
@@ -90,10 +106,10 @@ class ReconciliationReply(ReplyModel):
 class MemberProofReply(ReplyModel):
     """The head of a member's chain, and whether all of it is as it was written."""
 
-    member_id: str
+    member_id: MemberRef
     seq: Annotated[int, Field(description="Number of the last entry; 0 when there is none")]
-    hash: str | None
-    holds: bool
+    hash: Annotated[str | None, Field(description="Of the last entry, in hex")]
+    holds: Annotated[bool, Field(description="Whether all of it is as it was written")]
     finding: Annotated[str | None, Field(description="The first thing that is not, in words")]
 
 
@@ -137,7 +153,7 @@ async def start_reconciliation_route(write: OpenWrite) -> Response:
 @router.get(
     "/reconciliations/{reconciliation_id}",
     operation_id="show_reconciliation",
-    responses={404: {"description": "There is no such reconciliation"}},
+    responses={404: {"description": "`not_found`: no such reconciliation"}},
 )
 async def show_reconciliation(
     reconciliation_id: ReconciliationId, request: Request

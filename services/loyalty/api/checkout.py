@@ -17,13 +17,13 @@ from services.loyalty.store.checkout import quote_for
 from services.loyalty.store.reservations import find_reservation
 from shared.http.fields import (
     MAX_POINTS,
-    ExternalId,
+    Category,
     Fen,
-    Line,
     MemberId,
     Quantity,
     RequestModel,
     ReservationId,
+    Sku,
     VoucherId,
 )
 from shared.http.problems import request_language
@@ -43,10 +43,10 @@ _EXAMPLE: dict[str, Any] = {
 class BasketLineRequest(RequestModel):
     """One line of the basket. `amount_fen` is for the whole line, before discounts."""
 
-    sku: ExternalId
-    category: Line | None = None
-    quantity: Quantity
-    amount_fen: Fen
+    sku: Sku
+    category: Category | None = None
+    quantity: Annotated[Quantity, Field(description="Pieces")]
+    amount_fen: Annotated[Fen, Field(description="For the whole line, before discounts")]
 
 
 class CheckoutRequest(RequestModel):
@@ -55,9 +55,14 @@ class CheckoutRequest(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     member_id: MemberId
-    items: Annotated[list[BasketLineRequest], Field(min_length=1, max_length=200)]
-    voucher_ids: Annotated[list[VoucherId], Field(max_length=20)] = []
-    points: Annotated[int, Field(ge=0, le=MAX_POINTS)] = 0
+    items: Annotated[
+        list[BasketLineRequest],
+        Field(min_length=1, max_length=200, description="The lines of the basket"),
+    ]
+    voucher_ids: Annotated[
+        list[VoucherId], Field(max_length=20, description="Vouchers to use on it together")
+    ] = []
+    points: Annotated[int, Field(ge=0, le=MAX_POINTS, description="Points to use on it")] = 0
 
     def lines(self) -> tuple[BasketLine, ...]:
         """The basket as the domain knows it."""
@@ -112,7 +117,7 @@ async def reserve_checkout(body: CheckoutRequest, write: KeyedWrite) -> Response
     "/reservations/{reservation_id}",
     operation_id="show_reservation",
     response_model=ReservationReply,
-    responses={404: {"description": "No such reservation"}},
+    responses={404: {"description": "`not_found`: no such reservation"}},
 )
 async def show_reservation(reservation_id: ReservationId, request: Request) -> ReservationReply:
     """A reservation as it stands."""
@@ -128,7 +133,7 @@ async def show_reservation(reservation_id: ReservationId, request: Request) -> R
     operation_id="release_reservation",
     status_code=204,
     responses={
-        404: {"description": "No such reservation"},
+        404: {"description": "`not_found`: no such reservation"},
         409: {"description": "`reservation_closed`: an order has captured it"},
     },
 )

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from services.loyalty.domain.baskets import Combination, Quote
 from services.loyalty.store.tables import Reservation
-from shared.http.fields import ReplyModel
+from shared.http.fields import MemberRef, RecordedAt, ReplyModel
 from shared.kernel.money import yuan_text
 from shared.kernel.texts import Language, text
 
@@ -15,41 +15,41 @@ from shared.kernel.texts import Language, text
 class ReasonReply(ReplyModel):
     """Why a voucher does not count, as a code and in words."""
 
-    code: str
-    detail: str
+    code: Annotated[str, Field(description="For programs, such as `voucher_below_threshold`")]
+    detail: Annotated[str, Field(description="For people")]
 
 
 class VoucherQuote(ReplyModel):
     """Whether a voucher counts on this basket by itself, and what it would take off."""
 
-    id: str
+    id: Annotated[str, Field(description="A voucher's id")]
     usable: bool
-    discount_fen: int
-    reasons: list[ReasonReply]
+    discount_fen: Annotated[int, Field(description="What it takes off by itself")]
+    reasons: Annotated[list[ReasonReply], Field(description="All that speaks against it")]
     gap_fen: Annotated[int, Field(description="What the basket lacks for it to count")]
 
 
 class PointsQuote(ReplyModel):
     """How many points may be used, and what the chosen ones are worth."""
 
-    max_usable: int
-    used: int
-    value_fen: int
+    max_usable: Annotated[int, Field(description="The most that can be used on this basket")]
+    used: Annotated[int, Field(description="Points that were chosen")]
+    value_fen: Annotated[int, Field(description="What these points are worth")]
 
 
 class CombinationReply(ReplyModel):
     """Vouchers used together."""
 
-    voucher_ids: list[str]
-    discount_fen: int
+    voucher_ids: Annotated[list[str], Field(description="In the order of their use")]
+    discount_fen: Annotated[int, Field(description="What the vouchers take off together")]
 
 
 class QuoteReply(ReplyModel):
     """The price of a basket with what was chosen; nothing is held."""
 
-    payable_fen: int
-    discount_fen: int
-    vouchers: list[VoucherQuote]
+    payable_fen: Annotated[int, Field(description="What is left to be paid in cash")]
+    discount_fen: Annotated[int, Field(description="What the vouchers take off together")]
+    vouchers: Annotated[list[VoucherQuote], Field(description="Each by itself")]
     points: PointsQuote
     best: CombinationReply
     expires_at: Annotated[datetime, Field(description="Ask again after this")]
@@ -58,23 +58,23 @@ class QuoteReply(ReplyModel):
 class PointsHeld(ReplyModel):
     """Points that are held, and what they are worth."""
 
-    used: int
-    value_fen: int
+    used: Annotated[int, Field(description="Points that were chosen")]
+    value_fen: Annotated[int, Field(description="What these points are worth")]
 
 
 class ReservationReply(ReplyModel):
     """What a checkout holds, until an order captures it or its time is over."""
 
-    id: str
-    member_id: str
-    state: str
-    payable_fen: int
-    discount_fen: int
-    voucher_ids: list[str]
+    id: Annotated[str, Field(description="A reservation's id")]
+    member_id: MemberRef
+    state: Annotated[str, Field(description="`held`, `captured`, `released` or `expired`")]
+    payable_fen: Annotated[int, Field(description="What is left to be paid in cash")]
+    discount_fen: Annotated[int, Field(description="What the vouchers take off together")]
+    voucher_ids: Annotated[list[str], Field(description="In the order of their use")]
     points: PointsHeld
-    order_id: str | None
-    created_at: datetime
-    expires_at: datetime
+    order_id: Annotated[str | None, Field(description="The order that captured it")]
+    created_at: RecordedAt
+    expires_at: Annotated[datetime, Field(description="When it is released unless captured before")]
 
 
 def quote_reply(found: Quote, *, expires_at: datetime, language: Language) -> QuoteReply:

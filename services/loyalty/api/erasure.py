@@ -1,13 +1,14 @@
 """Erasing a member, over HTTP."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
+from pydantic import Field
 
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.operations.erasure import Erased, erase_member
-from shared.http.fields import MemberId, ReplyModel
+from shared.http.fields import MemberId, MemberRef, ReplyModel
 from shared.http.problems import refusal_problem
 from shared.http.writes import OpenWrite, Reply
 from shared.kernel.texts import DEFAULT_LANGUAGE
@@ -18,9 +19,9 @@ router = APIRouter(prefix="/v1/members", tags=["members"])
 class ErasureReply(ReplyModel):
     """A member who is gone."""
 
-    id: str
+    id: MemberRef
     state: Literal["erased"]
-    erased_at: datetime
+    erased_at: Annotated[datetime, Field(description="When it was done, at first")]
 
 
 @router.delete(

@@ -9,7 +9,7 @@ from pydantic import Field
 from services.loyalty.domain.expiry_notices import ExtensionReason
 from services.loyalty.store.expiry_extensions import list_extensions
 from services.loyalty.store.tables import ExpiryExtension
-from shared.http.fields import MemberId, ReplyModel
+from shared.http.fields import Actor, LotRef, MemberId, MemberRef, RecordedAt, ReplyModel
 from shared.http.paging import CursorQuery, LimitQuery, PageReply
 from shared.kernel.paging import DEFAULT_PAGE, decode_cursor, encode_cursor, page_of
 
@@ -19,9 +19,9 @@ router = APIRouter(prefix="/v1/points", tags=["points"])
 class ExtensionReply(ReplyModel):
     """A lot's expiry moved later, by rule or by an operator."""
 
-    id: str
-    member_id: str
-    lot_id: str
+    id: Annotated[str, Field(description="The extension's id")]
+    member_id: MemberRef
+    lot_id: LotRef
     points: Annotated[int, Field(description="What remained of the lot")]
     reason: Annotated[
         str,
@@ -31,11 +31,13 @@ class ExtensionReply(ReplyModel):
         ),
     ]
     note: Annotated[str | None, Field(description="Why an operator wanted it")]
-    previous_expires_at: datetime
-    expires_at: datetime
-    occurred_at: datetime
-    recorded_at: datetime
-    actor: str
+    previous_expires_at: Annotated[datetime, Field(description="When it would have lapsed")]
+    expires_at: Annotated[datetime, Field(description="When the lot lapses now")]
+    occurred_at: Annotated[
+        datetime, Field(description="When it would have lapsed; of an operator's, when it was made")
+    ]
+    recorded_at: RecordedAt
+    actor: Actor
 
 
 @router.get("/expiry_extensions", operation_id="list_expiry_extensions")

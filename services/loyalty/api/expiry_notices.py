@@ -1,7 +1,7 @@
 """Notices of expiry over HTTP: for whoever delivers them, and whoever checks that they were."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ConfigDict, Field
@@ -15,7 +15,9 @@ from services.loyalty.store.tables import ExpiryNotice, ExpiryNoticeFailure
 from shared.http.fields import (
     Line,
     LongLine,
+    LongReason,
     MemberId,
+    MemberRef,
     Moment,
     NoticeId,
     ReplyModel,
@@ -28,9 +30,13 @@ from shared.kernel.paging import DEFAULT_PAGE, decode_cursor, encode_cursor, pag
 router = APIRouter(prefix="/v1/points/expiry_notices", tags=["points"])
 
 _RECORDED: dict[int | str, dict[str, object]] = {
-    404: {"description": "No such notice"},
+    404: {"description": "`not_found`: no such notice"},
     409: {"description": "`already_recorded_differently`"},
 }
+
+
+_CHANNEL: Final = "Which way it went, by the caller's own name"
+Channel = Annotated[Line, Field(description=_CHANNEL)]
 
 
 class DeliveryRequest(RequestModel):
@@ -48,9 +54,17 @@ class DeliveryRequest(RequestModel):
         }
     )
 
-    channel: Line
-    delivered_at: Moment
-    receipt: LongLine | None = None
+    channel: Channel
+    delivered_at: Annotated[
+        Moment,
+        Field(
+            description="When it reached the member: after the notice was made and not ahead, give "
+            "or take five minutes"
+        ),
+    ]
+    receipt: Annotated[
+        LongLine | None, Field(description="The channel's own id of the message")
+    ] = None
 
 
 class FailureRequest(RequestModel):
@@ -62,34 +76,37 @@ class FailureRequest(RequestModel):
         }
     )
 
-    channel: Line
-    reason: LongLine
+    channel: Channel
+    reason: LongReason
+
+
+NoticeRef = Annotated[str, Field(description="A notice's id")]
 
 
 class DeliveryReply(ReplyModel):
     """A delivery on record. Only one that is `in_time` lets the points lapse."""
 
-    notice_id: str
-    channel: str | None
-    delivered_at: datetime | None
-    receipt: str | None
-    in_time: bool
+    notice_id: NoticeRef
+    channel: Annotated[str | None, Field(description=_CHANNEL)]
+    delivered_at: Annotated[datetime | None, Field(description="When it reached the member")]
+    receipt: Annotated[str | None, Field(description="The channel's own id of the message")]
+    in_time: Annotated[bool, Field(description="Whether that was by the notice's `deliver_by`")]
 
 
 class FailureReply(ReplyModel):
     """A failure on record; another channel may still deliver the notice."""
 
-    notice_id: str
-    channel: str
+    notice_id: NoticeRef
+    channel: Annotated[str, Field(description=_CHANNEL)]
     reason: str
-    failed_at: datetime
+    failed_at: Annotated[datetime, Field(description="When it was reported")]
 
 
 class NoticeReply(ReplyModel):
     """So many points of a member lapse at `expires_at`, if they are told by `deliver_by`."""
 
-    id: str
-    member_id: str
+    id: NoticeRef
+    member_id: MemberRef
     state: Annotated[
         NoticeState,
         Field(
@@ -97,13 +114,13 @@ class NoticeReply(ReplyModel):
             " it yet; `delivered`; `closed`: its day came before it was delivered"
         ),
     ]
-    points: int
-    expires_at: datetime
-    deliver_by: datetime
-    announced_at: datetime
-    lots: list[LotPart]
+    points: Annotated[int, Field(description="Points that lapse then")]
+    expires_at: Annotated[datetime, Field(description="When they lapse")]
+    deliver_by: Annotated[datetime, Field(description="The last moment at which a delivery counts")]
+    announced_at: Annotated[datetime, Field(description="When the notice was made")]
+    lots: Annotated[list[LotPart], Field(description="The lots that lapse; points are positive")]
     delivery: DeliveryReply | None
-    failures: list[FailureReply]
+    failures: Annotated[list[FailureReply], Field(description="Channels that could not deliver it")]
 
 
 @router.get("", operation_id="list_expiry_notices")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from services.loyalty.domain.export import SCHEMA_VERSION
 from services.loyalty.store.export import export_member
-from shared.http.fields import MemberId, ReplyModel
+from shared.http.fields import MemberId, MemberRef, ReplyModel
 
 router = APIRouter(prefix="/v1/members", tags=["members"])
 Row = dict[str, Any]
@@ -23,37 +23,45 @@ class MemberExportReply(ReplyModel):
     into it. Each section holds rows of one kind, with the id that each belongs to.
     """
 
-    schema_version: int
-    exported_at: datetime
-    member_id: str
-    member_ids: list[str]
-    profiles: list[Row]
+    schema_version: Annotated[int, Field(description="Counts up with the shape of the document")]
+    exported_at: Annotated[datetime, Field(description="The moment of which it is")]
+    member_id: MemberRef
+    member_ids: Annotated[list[str], Field(description="The member, and who was merged into it")]
+    profiles: Annotated[list[Row], Field(description="What they tell about themselves")]
     identities: Annotated[
         list[Row], Field(description="With their values as they were given; phones as E.164")
     ]
-    accounts: list[Row]
+    accounts: Annotated[list[Row], Field(description="Balances, growth value and tier")]
     orders: list[Row]
     refunds: list[Row]
     order_cancellations: list[Row]
     point_entries: list[Row]
     point_lots: list[Row]
-    lot_allocations: list[Row]
+    lot_allocations: Annotated[
+        list[Row], Field(description="How much of which lot an entry took (negative) or gave")
+    ]
     redemptions: list[Row]
     transfers: list[Row]
     adjustments: list[Row]
     entry_reasons: Annotated[
         list[Row], Field(description="What people wrote as the reason of an entry")
     ]
-    imported_movements: list[Row]
+    imported_movements: Annotated[
+        list[Row], Field(description="Lines of imports of points that were posted")
+    ]
     expiry_notices: list[Row]
-    expiry_notice_lots: list[Row]
-    expiry_notice_failures: list[Row]
-    expiry_extensions: list[Row]
-    reservations: list[Row]
-    growth_entries: list[Row]
+    expiry_notice_lots: Annotated[
+        list[Row], Field(description="Which lots a notice is of, and with how many points")
+    ]
+    expiry_notice_failures: Annotated[
+        list[Row], Field(description="Channels that could not deliver a notice")
+    ]
+    expiry_extensions: Annotated[list[Row], Field(description="Lots whose expiry was moved later")]
+    reservations: Annotated[list[Row], Field(description="What checkouts held")]
+    growth_entries: Annotated[list[Row], Field(description="Changes of the growth value")]
     tier_changes: list[Row]
     vouchers: list[Row]
-    rewards: list[Row]
+    rewards: Annotated[list[Row], Field(description="Rewards of referrals, as vouchers")]
     merges: list[Row]
 
 

@@ -38,7 +38,12 @@ class HoldRequest(RedemptionRequest):
         ),
     ]
     minutes: Annotated[
-        int | None, Field(ge=1, le=_MINUTES_MAX, description="The programme's default if left out")
+        int | None,
+        Field(
+            ge=1,
+            le=_MINUTES_MAX,
+            description="The programme's default, 15 unless it says otherwise, if left out",
+        ),
     ] = None
 
 
@@ -86,7 +91,7 @@ async def hold_points_route(member_id: MemberId, body: HoldRequest, write: Keyed
     operation_id="capture_hold",
     response_model=RedemptionReply,
     responses={
-        404: {"description": "No such redemption, or `member_not_found`"},
+        404: {"description": "`not_found`: no such redemption; `member_not_found`"},
         409: {
             "description": "`hold_expired`, `redemption_closed`, `capture_exceeds_hold`, "
             "`redemption_of_checkout`, `member_merged`"
@@ -109,7 +114,7 @@ async def capture_hold_route(
     operation_id="release_hold",
     response_model=RedemptionReply,
     responses={
-        404: {"description": "No such redemption"},
+        404: {"description": "`not_found`: no such redemption"},
         409: {"description": "`redemption_closed`, `redemption_of_checkout`"},
     },
 )

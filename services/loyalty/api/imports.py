@@ -10,13 +10,21 @@ from services.loyalty.api.imports_door import (
     EnrolQuery,
     ImportDoor,
     ImportId,
+    NdjsonReply,
     body_of,
     import_of,
     reason_of,
     refusals_of,
 )
 from services.loyalty.api.imports_lines_orders import ORDER_LINES
-from services.loyalty.api.imports_reply import ImportReply, error_detail
+from services.loyalty.api.imports_reply import (
+    LINE_CODES,
+    Detail,
+    ImportReply,
+    LineNumber,
+    Pointer,
+    error_detail,
+)
 from services.loyalty.operations.imports import ImportTerms
 from services.loyalty.operations.imports_orders import take_orders
 from services.loyalty.store.tables import Import, ImportRefusal
@@ -33,7 +41,7 @@ _NDJSON_EXAMPLE: Final = (
 )
 _CSV_EXAMPLE: Final = (
     "order_id,identity_kind,identity_value,paid_fen,refunded_fen,paid_at,completed_at\n"
-    "SO-1,phone,13800001234,25900,,2026-01-05T10:00:00+08:00,2026-01-09T10:00:00+08:00\n"
+    "SO-2,phone,13800001234,25900,,2026-01-05T10:00:00+08:00,2026-01-09T10:00:00+08:00\n"
 )
 
 EarnQuery = Annotated[
@@ -52,11 +60,20 @@ class OrderImportReply(ImportReply):
 class RefusedOrderLine(ReplyModel):
     """A line that was not taken, and why. The line itself is not kept."""
 
-    line: int
-    order_id: str | None
-    code: str
-    pointer: str | None
-    detail: str
+    line: LineNumber
+    order_id: Annotated[
+        str | None, Field(description="The order it names; null if the line could not be read")
+    ]
+    code: Annotated[
+        str,
+        Field(
+            description=f"{LINE_CODES}. Of orders: `refunded_above_paid`, `completed_before_paid`, "
+            "`occurred_in_future`, `recorded_differently` (the order is on record with other "
+            "facts), `balance_limit_reached`"
+        ),
+    ]
+    pointer: Pointer
+    detail: Detail
 
 
 @router.post(
@@ -64,6 +81,7 @@ class RefusedOrderLine(ReplyModel):
     operation_id="import_orders",
     status_code=201,
     response_model=OrderImportReply,
+    response_class=NdjsonReply,
     responses=UPLOAD_RESPONSES,
     openapi_extra=body_of(ndjson=_NDJSON_EXAMPLE, csv=_CSV_EXAMPLE),
 )
@@ -103,7 +121,7 @@ async def import_orders(
 @router.get(
     "/{import_id}",
     operation_id="show_order_import",
-    responses={404: {"description": "No such import"}},
+    responses={404: {"description": "`not_found`: no such import"}},
 )
 async def show_order_import(import_id: ImportId, request: Request) -> OrderImportReply:
     """How far an import is, or how it ended."""
@@ -113,7 +131,7 @@ async def show_order_import(import_id: ImportId, request: Request) -> OrderImpor
 @router.get(
     "/{import_id}/refusals",
     operation_id="list_order_import_refusals",
-    responses={404: {"description": "No such import"}},
+    responses={404: {"description": "`not_found`: no such import"}},
 )
 async def list_order_import_refusals(
     import_id: ImportId, request: Request, limit: LimitQuery = 50, cursor: CursorQuery = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic
 
 from fastapi import Query, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.requests import ClientDisconnect
 
@@ -28,18 +29,24 @@ from shared.kernel.texts import text
 #: More lines than any file of 512 MiB has, and what their column holds.
 _LINES_MAX: Final = 2**31
 
-ImportId = Annotated[str, Field(pattern=id_pattern("imp"))]
+ImportId = Annotated[str, Field(pattern=id_pattern("imp"), description="An import's id")]
 EnrolQuery = Annotated[
     bool, Query(description="Whether whoever an unknown identity belongs to is enrolled")
 ]
 
 UPLOAD_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    201: {"content": {NDJSON: {}}, "description": "The import's state, a line at each step"},
+    201: {
+        "description": "The import as it stands, in one line at each step; the last is how it ended"
+    },
     409: {"description": "An upload under this key goes on"},
-    413: {"description": "Larger than 512 MiB"},
-    415: {"description": "Neither NDJSON nor CSV"},
-    422: {"description": "The key was used with another file or other parameters"},
+    422: {"description": "`idempotency_key_reused`: with another file or other parameters"},
 }
+
+
+class NdjsonReply(JSONResponse):
+    """What the document calls a reply of many lines, each of which is the reply model."""
+
+    media_type = NDJSON
 
 
 class UnsupportedMediaType(Refusal):

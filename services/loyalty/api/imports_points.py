@@ -10,13 +10,21 @@ from services.loyalty.api.imports_door import (
     EnrolQuery,
     ImportDoor,
     ImportId,
+    NdjsonReply,
     body_of,
     import_of,
     reason_of,
     refusals_of,
 )
 from services.loyalty.api.imports_lines_points import POINTS_LINES
-from services.loyalty.api.imports_reply import ImportReply, error_detail
+from services.loyalty.api.imports_reply import (
+    LINE_CODES,
+    Detail,
+    ImportReply,
+    LineNumber,
+    Pointer,
+    error_detail,
+)
 from services.loyalty.operations.imports import ImportTerms
 from services.loyalty.operations.imports_points import take_points
 from services.loyalty.store.tables import Import, ImportRefusal
@@ -51,11 +59,21 @@ class PointsImportReply(ImportReply):
 class RefusedPointsLine(ReplyModel):
     """A line that was not taken, and why. The line itself is not kept."""
 
-    line: int
-    reference: str | None
-    code: str
-    pointer: str | None
-    detail: str
+    line: LineNumber
+    reference: Annotated[
+        str | None, Field(description="Its reference; null if the line could not be read")
+    ]
+    code: Annotated[
+        str,
+        Field(
+            description=f"{LINE_CODES}. Of points: `points_zero`, `points_negative`, "
+            "`not_for_this_movement`, `occurred_in_future`, `expires_before_available`, "
+            "`expires_in_past`, `insufficient_points`, `balance_limit_reached`, "
+            "`already_recorded_differently` (the reference is on record with other facts)"
+        ),
+    ]
+    pointer: Pointer
+    detail: Detail
 
 
 @router.post(
@@ -63,6 +81,7 @@ class RefusedPointsLine(ReplyModel):
     operation_id="import_points",
     status_code=201,
     response_model=PointsImportReply,
+    response_class=NdjsonReply,
     responses=UPLOAD_RESPONSES,
     openapi_extra=body_of(ndjson=_NDJSON_EXAMPLE, csv=_CSV_EXAMPLE),
 )
@@ -103,7 +122,7 @@ async def import_points(
 @router.get(
     "/{import_id}",
     operation_id="show_points_import",
-    responses={404: {"description": "No such import"}},
+    responses={404: {"description": "`not_found`: no such import"}},
 )
 async def show_points_import(import_id: ImportId, request: Request) -> PointsImportReply:
     """How far an import is, or how it ended."""
@@ -113,7 +132,7 @@ async def show_points_import(import_id: ImportId, request: Request) -> PointsImp
 @router.get(
     "/{import_id}/refusals",
     operation_id="list_points_import_refusals",
-    responses={404: {"description": "No such import"}},
+    responses={404: {"description": "`not_found`: no such import"}},
 )
 async def list_points_import_refusals(
     import_id: ImportId, request: Request, limit: LimitQuery = 50, cursor: CursorQuery = None

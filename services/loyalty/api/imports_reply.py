@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Annotated, Generic
+from typing import Annotated, Final, Generic
 
 from fastapi import Request, Response
 from pydantic import Field
@@ -15,7 +15,7 @@ from services.loyalty.api.imports_upload import Upload
 from services.loyalty.domain.imports import ImportState, Line
 from services.loyalty.operations.imports import OpenImport
 from services.loyalty.store.tables import Import
-from shared.http.fields import ReplyModel
+from shared.http.fields import RecordedAt, ReplyModel
 from shared.http.problems import request_language
 from shared.kernel.texts import text
 
@@ -23,13 +23,21 @@ from shared.kernel.texts import text
 class ImportReply(ReplyModel):
     """What all imports tell of themselves."""
 
-    id: str
-    state: ImportState
-    lines: int
+    id: Annotated[str, Field(description="An import's id")]
+    state: Annotated[
+        ImportState,
+        Field(
+            description="`receiving`; `done`: the file was read to its end; `failed`: what was "
+            "taken stays"
+        ),
+    ]
+    lines: Annotated[
+        int, Field(description="Lines read, without blank ones and the header of a CSV file")
+    ]
     repeated: Annotated[
         int, Field(description="Lines that were on record already, with the same facts")
     ]
-    refused: int
+    refused: Annotated[int, Field(description="Lines that were not taken")]
     members: Annotated[int, Field(description="Members who were enrolled on the fly")]
     error: Annotated[
         str | None,
@@ -42,8 +50,24 @@ class ImportReply(ReplyModel):
     error_detail: Annotated[
         str | None, Field(description="The same for people, with what to do next")
     ]
-    created_at: datetime
+    created_at: RecordedAt
     finished_at: datetime | None
+
+
+LineNumber = Annotated[
+    int, Field(description="Its number in the file, from 1, blank lines and a header counted")
+]
+Pointer = Annotated[
+    str | None, Field(description="The field that is wrong, such as `/paid_fen`; null: the line")
+]
+Detail = Annotated[str, Field(description="Why, for people")]
+#: The codes of refused lines that all kinds of imports have.
+LINE_CODES: Final = (
+    "Why, for programs. Of any file: `line_too_long` (above 64 KiB), `not_utf8`, `malformed_line`, "
+    "`missing`, `extra_forbidden`, `invalid`, `member_missing`, `member_ambiguous` (named by id "
+    "and by identity), `member_unknown`, `member_erased`, `phone_invalid`, `identity_malformed`, "
+    "`app_id_required`, `app_id_unexpected`"
+)
 
 
 #: An import as callers of its kind see it.

@@ -11,7 +11,7 @@ from services.loyalty.domain.ledger import Account
 from services.loyalty.domain.lots import Lot, LotState, expiry_schedule
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.store.lots import LotFilter, list_lots, settled_books
-from shared.http.fields import MemberId, ReplyModel
+from shared.http.fields import LotRef, MemberId, MemberRef, RecordedAt, ReplyModel
 from shared.http.paging import CursorQuery, LimitQuery, PageReply
 from shared.kernel.paging import DEFAULT_PAGE, decode_cursor, encode_cursor, page_of
 
@@ -21,16 +21,19 @@ router = APIRouter(prefix="/v1/members/{member_id}/points", tags=["points"])
 class LotReply(ReplyModel):
     """Points that were earned together and lapse together."""
 
-    id: str
+    id: LotRef
     cause: CauseReply
     points: Annotated[int, Field(description="As earned")]
-    remaining: int
-    state: LotState
-    available_at: datetime | None
+    remaining: Annotated[int, Field(description="What of them is still there")]
+    state: Annotated[LotState, Field(description="`closed`: nothing of it is left")]
+    available_at: Annotated[
+        datetime | None,
+        Field(description="When they become available; null while completion is awaited"),
+    ]
     expires_at: Annotated[
         datetime | None, Field(description="Null when they never lapse, or it is not known yet")
     ]
-    created_at: datetime
+    created_at: RecordedAt
 
 
 class SchedulePart(ReplyModel):
@@ -43,8 +46,8 @@ class SchedulePart(ReplyModel):
 class ScheduleReply(ReplyModel):
     """When the available points lapse, soonest first. The parts add up to `available`."""
 
-    member_id: str
-    available: int
+    member_id: MemberRef
+    available: Annotated[int, Field(description="Points that can be spent now")]
     data: list[SchedulePart]
 
 

@@ -10,13 +10,26 @@ from services.loyalty.api.expiry_extensions import ExtensionReply, extension_rep
 from services.loyalty.api.shapes import BalancesReply, balances_reply
 from services.loyalty.operations.lots import Reinstated, extend_lots, reinstate_points
 from services.loyalty.operations.replies import noting
-from shared.http.fields import LongLine, LotId, MemberId, Moment, Points, ReplyModel, RequestModel
+from shared.http.fields import (
+    LongReason,
+    LotId,
+    LotRef,
+    MemberId,
+    MemberRef,
+    Moment,
+    Points,
+    ReplyModel,
+    RequestModel,
+)
 from shared.http.writes import KeyedWrite, Reply
 
 router = APIRouter(prefix="/v1/members/{member_id}/points", tags=["points"])
 
 _MOST_LOTS: Final = 200
-_LATER: Final = "Rounded up to the end of its business day in Asia/Shanghai"
+_LATER: Final = (
+    "In the future; rounded up to the end of its business day in Asia/Shanghai. A day's first "
+    "moment is the end of the day before, so write `23:59:59` of the last day"
+)
 
 
 class ExtensionsRequest(RequestModel):
@@ -24,7 +37,7 @@ class ExtensionsRequest(RequestModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"expires_at": "2027-12-31T00:00:00+08:00", "reason": "门店装修补偿"}]
+            "examples": [{"expires_at": "2027-12-31T23:59:59+08:00", "reason": "门店装修补偿"}]
         }
     )
 
@@ -37,13 +50,13 @@ class ExtensionsRequest(RequestModel):
         ),
     ] = None
     expires_at: Annotated[Moment, Field(description=_LATER)]
-    reason: LongLine
+    reason: LongReason
 
 
 class ExtensionsReply(ReplyModel):
     """The lots that were extended."""
 
-    member_id: str
+    member_id: MemberRef
     extensions: list[ExtensionReply]
 
 
@@ -56,6 +69,7 @@ class ReinstatementRequest(RequestModel):
                 {
                     "lot_id": "lot_01kb0t6v3mvc8qd2x5n7h9r4ek",
                     "points": 100,
+                    "expires_at": "2027-12-31T23:59:59+08:00",
                     "reason": "客户投诉：住院期间未能使用",
                 }
             ]
@@ -66,20 +80,20 @@ class ReinstatementRequest(RequestModel):
     points: Annotated[Points | None, Field(description="All that lapsed, if left out")] = None
     expires_at: Annotated[
         Moment | None,
-        Field(description=f"{_LATER}; as an extension from today, if left out"),
+        Field(description=f"{_LATER}. As an extension from today, if left out"),
     ] = None
-    reason: LongLine
+    reason: LongReason
 
 
 class ReinstatementReply(ReplyModel):
     """Points given back to their lot, and the balances after. Debt was repaid from them first."""
 
-    id: str
-    member_id: str
-    lot_id: str
-    points: int
-    debt_repaid: int
-    expires_at: datetime | None
+    id: Annotated[str, Field(description="The reinstatement's id, a cause in the statement")]
+    member_id: MemberRef
+    lot_id: LotRef
+    points: Annotated[int, Field(description="Given back")]
+    debt_repaid: Annotated[int, Field(description="What of them repaid debt at once")]
+    expires_at: Annotated[datetime | None, Field(description="When the lot lapses now")]
     balances: BalancesReply
 
 
@@ -128,8 +142,8 @@ async def extend_lots_route(
     status_code=201,
     response_model=ReinstatementReply,
     responses={
-        404: {"description": "`member_not_found`, `not_found` for the lot"},
-        409: {"description": "`more_than_lapsed`, `member_merged`"},
+        404: {"description": "`member_not_found`; `not_found`: no such lot of the member"},
+        409: {"description": "`more_than_lapsed`, `member_merged`, `balance_limit_reached`"},
     },
 )
 async def reinstate_points_route(

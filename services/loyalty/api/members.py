@@ -4,9 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from services.loyalty.api.examples import MEMBER, shown
 from services.loyalty.api.members_shapes import (
     EnrolmentRequest,
     IdentityRequest,
+    IdentityValue,
     InternalMember,
     MemberReply,
     ProfileRequest,
@@ -41,6 +43,7 @@ internal_router = APIRouter(prefix="/internal", include_in_schema=False)
     status_code=201,
     response_model=MemberReply,
     responses={
+        201: shown(MEMBER),
         200: {"model": MemberReply, "description": "One of the identities is known: that member"},
         409: {"description": "`identities_conflict`: the identities belong to two members"},
     },
@@ -79,8 +82,10 @@ async def enrol_member(body: EnrolmentRequest, write: OpenWrite, request: Reques
 async def find_members(
     request: Request,
     identity_kind: Annotated[IdentityKind, Query(description="How the member is known")],
-    identity_value: Annotated[str, Query(min_length=1, max_length=128)],
-    app_id: Annotated[str | None, Query(max_length=64)] = None,
+    identity_value: Annotated[IdentityValue, Query()],
+    app_id: Annotated[
+        str | None, Query(max_length=64, description="Of a `wechat_openid`, and of no other")
+    ] = None,
 ) -> PageReply[MemberReply]:
     """The member with an identity: one or none."""
     try:

@@ -1,28 +1,64 @@
 """What members look like over HTTP: requests and replies."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
 from services.loyalty.api.shapes import TierName, tier_name
 from services.loyalty.domain.members import IdentityKind, MemberState
 from services.loyalty.store.members import MemberView
-from shared.http.fields import Line, ReplyModel, RequestModel
+from shared.http.fields import (
+    DeviceId,
+    Line,
+    MemberRef,
+    RecordedAt,
+    ReplyModel,
+    RequestModel,
+)
 from shared.kernel.texts import Language
 
-Gender = Literal["female", "male", "other"]
-Tags = Annotated[list[Line], Field(max_length=50)]
+Gender = Annotated[
+    Literal["female", "male", "other"], Field(description="As the member says; null: not told")
+]
+Nickname = Annotated[Line, Field(description="What the member wants to be called")]
+City = Annotated[Line, Field(description="The member's city")]
+Tags = Annotated[
+    list[Line],
+    Field(max_length=50, description="Marks of the caller's own; what is sent replaces them all"),
+]
 ConsentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Consents = Annotated[dict[ConsentName, bool], Field(max_length=20)]
+Consents = Annotated[
+    dict[ConsentName, bool],
+    Field(
+        max_length=20,
+        description="Whether the member agrees, by purpose or channel, such as "
+        "`personalised_marketing`; those that are not named stay as they are",
+    ),
+]
 Birthday = Annotated[str, Field(max_length=10, description="`MM-DD` or `YYYY-MM-DD`")]
+
+
+IDENTITY_KIND: Final = (
+    "`external`: the caller's own id of the person; `phone`; `wechat_openid` of one app; "
+    "`wechat_unionid` of all apps of one owner"
+)
+IdentityValue = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        description="Of a phone, the number as people write it; of WeChat, 6 to 64 letters, digits,"
+        " `_` or `-`; of `external`, visible ASCII characters without spaces",
+    ),
+]
 
 
 class IdentityRequest(RequestModel):
     """One way to know a member. A phone without a country code is one of the mainland."""
 
-    kind: IdentityKind
-    value: Annotated[str, Field(min_length=1, max_length=128)]
+    kind: Annotated[IdentityKind, Field(description=IDENTITY_KIND)]
+    value: IdentityValue
     app_id: Annotated[
         str | None, Field(max_length=64, description="Of a `wechat_openid`, and of no other")
     ] = None
@@ -35,10 +71,10 @@ class ProfileRequest(RequestModel):
         json_schema_extra={"examples": [{"nickname": "小红", "birthday": "05-20"}]}
     )
 
-    nickname: Line | None = None
+    nickname: Nickname | None = None
     birthday: Birthday | None = None
     gender: Gender | None = None
-    city: Line | None = None
+    city: City | None = None
     tags: Tags | None = None
     consents: Consents | None = None
 
@@ -64,16 +100,25 @@ class EnrolmentRequest(ProfileRequest):
         }
     )
 
-    identities: Annotated[list[IdentityRequest], Field(min_length=1, max_length=10)]
-    referral_code: Line | None = None
-    device_id: Line | None = None
+    identities: Annotated[
+        list[IdentityRequest],
+        Field(
+            min_length=1,
+            max_length=10,
+            description="How the person is known. Each belongs to one member at most",
+        ),
+    ]
+    referral_code: Annotated[
+        Line | None, Field(description="The code of whoever brought the person, as it was typed")
+    ] = None
+    device_id: DeviceId | None = None
 
 
 class IdentityReply(ReplyModel):
     """That a member is known in some way; the value itself is never shown."""
 
-    kind: str
-    app_id: str | None
+    kind: Annotated[str, Field(description=IDENTITY_KIND)]
+    app_id: Annotated[str | None, Field(description="Of a `wechat_openid`, and of no other")]
 
 
 class Consent(ReplyModel):
@@ -86,20 +131,23 @@ class Consent(ReplyModel):
 class MemberReply(ReplyModel):
     """A member."""
 
-    id: str
-    state: MemberState
+    id: MemberRef
+    state: Annotated[MemberState, Field(description="`merged`: lives on as `merged_into`")]
     merged_into: Annotated[str | None, Field(description="Where a merged member lives on")]
-    nickname: str | None
-    phone_masked: str | None
-    birthday: str | None
-    gender: str | None
-    city: str | None
-    tags: list[str]
-    consents: dict[str, Consent]
-    identities: list[IdentityReply]
+    nickname: Annotated[str | None, Field(description="What the member wants to be called")]
+    phone_masked: Annotated[
+        str | None,
+        Field(description="For people to recognise: `138****1234`; null without a phone"),
+    ]
+    birthday: Annotated[str | None, Field(description="`MM-DD` or `YYYY-MM-DD`")]
+    gender: Annotated[str | None, Field(description="As the member says; null: not told")]
+    city: Annotated[str | None, Field(description="The member's city")]
+    tags: Annotated[list[str], Field(description="Marks of the caller's own")]
+    consents: Annotated[dict[str, Consent], Field(description="By purpose or channel")]
+    identities: Annotated[list[IdentityReply], Field(description="How the member is known")]
     tier: TierName
-    created_at: datetime
-    updated_at: datetime
+    created_at: RecordedAt
+    updated_at: Annotated[datetime, Field(description="When the member was last changed")]
 
 
 class InternalMember(ReplyModel):

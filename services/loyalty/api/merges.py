@@ -14,13 +14,20 @@ from services.loyalty.operations.replies import noting
 from services.loyalty.store.members import member_state
 from services.loyalty.store.merges import list_merges
 from services.loyalty.store.tables import MemberMerge
-from shared.http.fields import LongLine, MemberId, ReplyModel, RequestModel, id_pattern
+from shared.http.fields import (
+    Actor,
+    LongReason,
+    MemberId,
+    ReplyModel,
+    RequestModel,
+    id_pattern,
+)
 from shared.http.paging import CursorQuery, LimitQuery, PageReply
 from shared.http.writes import KeyedWrite, Reply
 from shared.kernel.paging import decode_cursor, encode_cursor, page_of
 
 router = APIRouter(prefix="/v1", tags=["members"])
-MergeId = Annotated[str, Path(pattern=id_pattern("mrg"))]
+MergeId = Annotated[str, Path(pattern=id_pattern("mrg"), description="A merge's id")]
 
 
 class MergeRequest(RequestModel):
@@ -34,8 +41,8 @@ class MergeRequest(RequestModel):
         }
     )
 
-    source_member_id: MemberId
-    reason: LongLine
+    source_member_id: Annotated[MemberId, Field(description="Who goes on as the member")]
+    reason: LongReason
 
 
 class MergeReversalRequest(RequestModel):
@@ -43,28 +50,28 @@ class MergeReversalRequest(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "误合并，实为母女"}]})
 
-    reason: LongLine
+    reason: LongReason
 
 
 class MergeReversal(ReplyModel):
     """What went back to the source."""
 
     returned: BalancesReply
-    reason: str | None
-    reversed_by: str
+    reason: Annotated[str | None, Field(description="Null once the person was erased")]
+    reversed_by: Actor
     reversed_at: datetime
 
 
 class MergeReply(ReplyModel):
     """Two members who are one: the source lives on as the member."""
 
-    id: str
-    member_id: str
-    source_member_id: str
+    id: Annotated[str, Field(description="A merge's id")]
+    member_id: Annotated[str, Field(description="In whom both live on")]
+    source_member_id: Annotated[str, Field(description="Who goes on as the member")]
     reason: Annotated[str | None, Field(description="Null once the person was erased")]
     moved: Annotated[BalancesReply, Field(description="Points and debt that the source brought")]
     repaid_points: Annotated[int, Field(description="Debt that was repaid at once")]
-    merged_by: str
+    merged_by: Actor
     merged_at: datetime
     reversal: MergeReversal | None
 
@@ -111,7 +118,7 @@ async def merge_members_route(
     operation_id="reverse_merge",
     response_model=MergeReply,
     responses={
-        404: {"description": "No such merge"},
+        404: {"description": "`not_found`: no such merge"},
         409: {"description": "`merge_reversed`, `merge_not_last`, `merge_final`"},
     },
 )

@@ -6,12 +6,19 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import ConfigDict, Field
 
-from services.loyalty.api.orders import OrderIdPath
 from services.loyalty.api.refunds import RefundPoints
 from services.loyalty.domain.order_cancellations import CancellationFacts
 from services.loyalty.operations.order_cancellations import RecordedCancellation, cancel_order
 from services.loyalty.operations.replies import noting
-from shared.http.fields import LongLine, Moment, ReplyModel, RequestModel
+from shared.http.fields import (
+    LongReason,
+    Moment,
+    OrderId,
+    OrderRef,
+    RecordedAt,
+    ReplyModel,
+    RequestModel,
+)
 from shared.http.writes import KeyedWrite, Reply
 
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
@@ -26,26 +33,26 @@ class OrderCancellationRequest(RequestModel):
         }
     )
 
-    cancelled_at: Moment
-    reason: Annotated[
-        LongLine | None, Field(description="No personal data; it goes when the member is erased")
-    ] = None
+    cancelled_at: Annotated[Moment, Field(description="When the order was called off")]
+    reason: LongReason | None = None
 
 
 class CancellationReply(ReplyModel):
     """A cancellation. While its order is unknown it is `waiting`, and counts once that comes."""
 
-    order_id: str
-    member_id: str | None
-    status: Literal["applied", "waiting"]
+    order_id: OrderRef
+    member_id: Annotated[str | None, Field(description="Null while the order is unknown")]
+    status: Annotated[
+        Literal["applied", "waiting"], Field(description="`waiting`: the order is unknown so far")
+    ]
     applied_fen: Annotated[
         int | None, Field(description="What had not gone back before; null while it waits")
     ]
     points: RefundPoints
     growth: Annotated[int, Field(description="Growth taken back")]
     reason: str | None
-    cancelled_at: datetime
-    recorded_at: datetime
+    cancelled_at: Annotated[datetime, Field(description="When the order was called off")]
+    recorded_at: RecordedAt
 
 
 @router.post(
@@ -62,7 +69,7 @@ class CancellationReply(ReplyModel):
     },
 )
 async def cancel_order_route(
-    order_id: OrderIdPath, body: OrderCancellationRequest, write: KeyedWrite
+    order_id: OrderId, body: OrderCancellationRequest, write: KeyedWrite
 ) -> Response:
     """Cancel an order: all that is kept of it goes back, as by a refund. It may come before it.
 

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
+from services.loyalty.api.examples import ORDER, shown
 from services.loyalty.api.orders_reply import (
     OrderDetail,
     OrderReply,
@@ -29,13 +30,17 @@ from services.loyalty.operations.orders import (
 from services.loyalty.store.orders import find_record
 from shared.db import Transaction
 from shared.http.fields import (
+    Category,
+    DeviceId,
     ExternalId,
     Fen,
     Line,
     MemberId,
     Moment,
+    OrderId,
     Quantity,
     RequestModel,
+    Sku,
 )
 from shared.http.hot import HotKeyedWrite
 from shared.http.hot_routes import HotRoute
@@ -47,16 +52,16 @@ from shared.kernel.texts import Language
 router = APIRouter(prefix="/v1/orders", tags=["orders"])
 hot_router = APIRouter(prefix="/v1/orders", tags=["orders"], route_class=HotRoute)
 
-OrderIdPath = Annotated[ExternalId, Path(description="The storefront's own order id")]
-
 
 class ItemRequest(RequestModel):
     """One line of an order or refund. `paid_fen` is for the whole line."""
 
-    sku: ExternalId
-    category: Line | None = None
-    quantity: Quantity
-    paid_fen: Fen
+    sku: Sku
+    category: Category | None = None
+    quantity: Annotated[Quantity, Field(description="Pieces")]
+    paid_fen: Annotated[
+        Fen, Field(description="Paid for the whole line, or going back for these pieces of it")
+    ]
 
 
 class OrderRequest(RequestModel):
@@ -85,17 +90,24 @@ class OrderRequest(RequestModel):
         }
     )
 
-    order_id: ExternalId
+    order_id: OrderId
     member_id: MemberId
-    paid_fen: Fen
-    discount_fen: Fen = 0
-    items: Annotated[list[ItemRequest], Field(max_length=200)]
-    channel: Line | None = None
-    paid_at: Moment
+    paid_fen: Annotated[Fen, Field(description="Paid in cash, after all discounts")]
+    discount_fen: Annotated[
+        Fen, Field(description="Taken off the price; with `paid_fen` it is the gross")
+    ] = 0
+    items: Annotated[
+        list[ItemRequest],
+        Field(max_length=200, description="The lines; only these can be refunded by line"),
+    ]
+    channel: Annotated[
+        Line | None, Field(description="Where it was bought, by the caller's own name")
+    ] = None
+    paid_at: Annotated[Moment, Field(description="When it was paid; at most five minutes ahead")]
     reservation_id: Annotated[
         ExternalId | None, Field(description="The checkout reservation that this order captures")
     ] = None
-    device_id: Line | None = None
+    device_id: DeviceId | None = None
     payer_id: Annotated[
         Line | None, Field(description="Who paid; kept as a keyed hash, to find shared payers")
     ] = None
@@ -108,7 +120,9 @@ class CompletionRequest(RequestModel):
         json_schema_extra={"examples": [{"completed_at": "2026-11-25T18:30:00+08:00"}]}
     )
 
-    completed_at: Moment
+    completed_at: Annotated[
+        Moment, Field(description="When receipt was confirmed; at most five minutes ahead")
+    ]
 
 
 @hot_router.post(
@@ -117,11 +131,12 @@ class CompletionRequest(RequestModel):
     status_code=201,
     response_model=OrderReply,
     responses={
+        201: shown(ORDER),
         200: {"model": OrderReply, "description": "The order was recorded before: the first reply"},
         404: {"description": "`member_not_found`"},
         409: {
             "description": "`already_recorded_differently`, `member_merged`, "
-            "`reservation_unknown`, `reservation_closed`"
+            "`reservation_unknown`, `reservation_closed`, `balance_limit_reached`"
         },
     },
 )
@@ -152,9 +167,9 @@ async def record_order_route(
     "/{order_id}",
     operation_id="show_order",
     response_model=OrderDetail,
-    responses={404: {"description": "No such order"}},
+    responses={404: {"description": "`not_found`: no such order"}},
 )
-async def show_order(order_id: OrderIdPath, request: Request) -> OrderDetail:
+async def show_order(order_id: OrderId, request: Request) -> OrderDetail:
     """An order as it stands now, with its lines."""
     async with request.app.state.database.reading() as session:
         record = await find_record(session, order_id=order_id)
@@ -175,7 +190,7 @@ async def show_order(order_id: OrderIdPath, request: Request) -> OrderDetail:
     },
 )
 async def complete_order_route(
-    order_id: OrderIdPath, body: CompletionRequest, write: HotKeyedWrite, request: Request
+    order_id: OrderId, body: CompletionRequest, write: HotKeyedWrite, request: Request
 ) -> Response:
     """The order was received: its points become available when the hold is over.
 

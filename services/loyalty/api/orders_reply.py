@@ -5,40 +5,52 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.loyalty.api.shapes import OrderPoints, TierName, tier_name
+from services.loyalty.api.shapes import Growth, OrderPoints, TierName, tier_name
 from services.loyalty.domain.orders import Order, OrderState, kept
 from services.loyalty.domain.refunds import pieces_refunded
 from services.loyalty.store.orders import OrderRecord
-from shared.http.fields import ReplyModel
+from shared.http.fields import MemberRef, OrderRef, RecordedAt, ReplyModel
 from shared.kernel.texts import Language
 
 
 class OrderReply(ReplyModel):
     """An order. `growth` is what it gives after refunds; `tier` where it left the member."""
 
-    order_id: str
-    member_id: str
-    state: OrderState
-    paid_fen: int
-    discount_fen: int
-    refunded_fen: int
+    order_id: OrderRef
+    member_id: MemberRef
+    state: Annotated[
+        OrderState,
+        Field(
+            description="`refunded`: in full. A later one outweighs those before: `paid`, "
+            "`completed`, `refunded`, `cancelled`"
+        ),
+    ]
+    paid_fen: Annotated[int, Field(description="Paid in cash, after all discounts")]
+    discount_fen: Annotated[
+        int, Field(description="Taken off the price; with `paid_fen` it is the gross")
+    ]
+    refunded_fen: Annotated[
+        int, Field(description="What went back of `paid_fen`; all of it once cancelled")
+    ]
     points: OrderPoints
-    growth: int
+    growth: Growth
     tier: Annotated[TierName | None, Field(description="Null for an imported order")]
-    paid_at: datetime
-    completed_at: datetime | None
-    cancelled_at: datetime | None
-    recorded_at: datetime
+    paid_at: Annotated[datetime, Field(description="When it was paid")]
+    completed_at: Annotated[datetime | None, Field(description="When receipt was confirmed")]
+    cancelled_at: Annotated[datetime | None, Field(description="When the order was called off")]
+    recorded_at: RecordedAt
 
 
 class OrderLine(ReplyModel):
     """One line of an order; `refunded_quantity` is what refunds by line took back of its SKU."""
 
-    sku: str
-    category: str | None
-    quantity: int
-    paid_fen: int
-    refunded_quantity: int
+    sku: Annotated[str, Field(description="The storefront's own id of the article")]
+    category: Annotated[
+        str | None, Field(description="The storefront's own category of the article")
+    ]
+    quantity: Annotated[int, Field(description="Pieces")]
+    paid_fen: Annotated[int, Field(description="Paid for the whole line")]
+    refunded_quantity: Annotated[int, Field(description="Pieces that went back")]
 
 
 class OrderDetail(OrderReply):
@@ -50,9 +62,9 @@ class OrderDetail(OrderReply):
 class WaitingReply(ReplyModel):
     """That an order was received, kept until the order itself is known."""
 
-    order_id: str
+    order_id: OrderRef
     status: Literal["waiting"] = "waiting"
-    completed_at: datetime
+    completed_at: Annotated[datetime, Field(description="When receipt was confirmed")]
 
 
 def order_reply(order: Order, *, now: datetime, language: Language) -> OrderReply:

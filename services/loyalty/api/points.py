@@ -1,28 +1,41 @@
 """Points over HTTP: balances and the statement."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from services.loyalty.api.examples import STATEMENT, shown
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
 from services.loyalty.domain.ledger import AccountName, EntryKind
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.domain.moments import refuse_future
 from services.loyalty.store.points import StatementLine, balances_at, balances_now, statement
-from shared.http.fields import MemberId, Moment, ReplyModel
+from shared.http.fields import (
+    MemberId,
+    MemberRef,
+    Moment,
+    OccurredAt,
+    RecordedAt,
+    ReplyModel,
+)
 from shared.http.paging import CursorQuery, LimitQuery, PageReply
 from shared.kernel.paging import DEFAULT_PAGE, decode_cursor
 
 router = APIRouter(prefix="/v1/members/{member_id}/points", tags=["points"])
 
 
+_ACCOUNT: Final = (
+    "`available`, `pending`, `held` and `debt` are the member's; the others the programme's"
+)
+
+
 class PointsReply(BalancesReply):
     """A member's points, now or at a past moment."""
 
-    member_id: str
-    as_of: datetime
+    member_id: MemberRef
+    as_of: Annotated[datetime, Field(description="The moment of which they are")]
 
 
 class CauseReply(ReplyModel):
@@ -35,7 +48,7 @@ class CauseReply(ReplyModel):
             "`adjustment`, `merge`, `erasure`, `expiry_notice`, `reinstatement` or `import`"
         ),
     ]
-    id: str
+    id: Annotated[str, Field(description="The id of that order, refund and so on")]
 
 
 class EntryReply(ReplyModel):
@@ -47,18 +60,24 @@ class EntryReply(ReplyModel):
     moved from `from_account` to `to_account`.
     """
 
-    id: str
-    kind: EntryKind
-    points: int
-    balance_after: int
-    moved: int
-    from_account: AccountName
-    to_account: AccountName
+    id: Annotated[str, Field(description="`pte_`, the member's id and the entry's number")]
+    kind: Annotated[
+        EntryKind,
+        Field(
+            description="`released`: a hold is over; `repaid`: debt; `restored`: spent or held "
+            "points came back; `captured`: held points were spent"
+        ),
+    ]
+    points: Annotated[int, Field(description="By how much the member can count on more, or less")]
+    balance_after: Annotated[int, Field(description="What the member can count on then")]
+    moved: Annotated[int, Field(description="How many points moved between the two accounts")]
+    from_account: Annotated[AccountName, Field(description=_ACCOUNT)]
+    to_account: Annotated[AccountName, Field(description=_ACCOUNT)]
     balances_after: BalancesReply
     cause: CauseReply
-    reason: str | None
-    occurred_at: datetime
-    recorded_at: datetime
+    reason: Annotated[str | None, Field(description="What somebody wrote as the reason")]
+    occurred_at: OccurredAt
+    recorded_at: RecordedAt
     lots: Annotated[list[LotPart], Field(description="Which lots gave or got the points")]
 
 
@@ -73,7 +92,10 @@ async def show_points(
     request: Request,
     as_of: Annotated[
         Moment | None,
-        Query(description="A past moment: what was recorded by then. Now if left out"),
+        Query(
+            description="A past moment: what was recorded by then. Now if left out; at most five "
+            "minutes ahead, which count as now"
+        ),
     ] = None,
 ) -> PointsReply:
     """A member's points. Points whose hold is over count as available, to the moment."""
@@ -95,7 +117,7 @@ async def show_points(
     "/entries",
     operation_id="list_point_entries",
     response_model=PageReply[EntryReply],
-    responses={404: {"description": "`member_not_found`"}},
+    responses={200: shown(STATEMENT), 404: {"description": "`member_not_found`"}},
 )
 async def list_point_entries(
     member_id: MemberId,

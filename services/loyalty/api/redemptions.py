@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
+from services.loyalty.api.examples import REDEMPTION, shown
 from services.loyalty.api.shapes import BalancesReply, LotPart, balances_reply
 from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.lots import Allocation
@@ -19,8 +20,10 @@ from shared.http.fields import (
     ExternalId,
     Line,
     MemberId,
+    MemberRef,
     Points,
     Reason,
+    RecordedAt,
     RedemptionId,
     ReplyModel,
     RequestModel,
@@ -43,7 +46,7 @@ class RedemptionRequest(RequestModel):
         }
     )
 
-    points: Points
+    points: Annotated[Points, Field(description="How many to spend, or to hold")]
     purpose: Annotated[Line, Field(description="Such as `checkout`, `voucher` or `gift`")]
     reference: Annotated[
         ExternalId,
@@ -59,31 +62,38 @@ class RedemptionCancellationRequest(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "顾客改主意"}]})
 
-    reason: Annotated[
-        Reason | None, Field(description="No personal data; it goes when the member is erased")
-    ] = None
+    reason: Reason | None = None
 
 
 class RedemptionReply(ReplyModel):
     """Points that were spent, or are held to be."""
 
-    id: str
-    member_id: str
-    state: RedemptionState
-    points: int
+    id: Annotated[str, Field(description="A redemption's id; a hold has one, too")]
+    member_id: MemberRef
+    state: Annotated[
+        RedemptionState,
+        Field(
+            description="`held`: set aside; `redeemed`: spent; `released`: a hold given back; "
+            "`cancelled`: spent points given back"
+        ),
+    ]
+    points: Annotated[int, Field(description="As many as were spent or held at first")]
     returned_points: Annotated[int, Field(description="How many of them are back in their lots")]
-    purpose: str
-    reference: str
+    purpose: Annotated[str, Field(description="Such as `checkout`, `voucher` or `gift`")]
+    reference: Annotated[str, Field(description="The caller's id of what it is for")]
     hold_expires_at: Annotated[datetime | None, Field(description="Null if never a hold")]
-    created_at: datetime
-    closed_at: datetime | None
+    created_at: RecordedAt
+    closed_at: Annotated[
+        datetime | None,
+        Field(description="When it came to its state; null while the points are held"),
+    ]
 
 
 class NewRedemptionReply(RedemptionReply):
     """Points just spent, the lots that paid, and what is left."""
 
     balances: BalancesReply
-    lots: list[LotPart]
+    lots: Annotated[list[LotPart], Field(description="The lots that paid")]
 
 
 @hot_router.post(
@@ -92,6 +102,7 @@ class NewRedemptionReply(RedemptionReply):
     status_code=201,
     response_model=NewRedemptionReply,
     responses={
+        201: shown(REDEMPTION),
         404: {"description": "`member_not_found`"},
         409: {"description": "`insufficient_points`, `member_merged`"},
     },
@@ -118,7 +129,7 @@ async def redeem_points_route(
     "/points/redemptions/{redemption_id}",
     operation_id="show_redemption",
     response_model=RedemptionReply,
-    responses={404: {"description": "No such redemption"}},
+    responses={404: {"description": "`not_found`: no such redemption"}},
 )
 async def show_redemption(redemption_id: RedemptionId, request: Request) -> RedemptionReply:
     """One redemption."""
@@ -134,7 +145,7 @@ async def show_redemption(redemption_id: RedemptionId, request: Request) -> Rede
     operation_id="cancel_redemption",
     response_model=RedemptionReply,
     responses={
-        404: {"description": "No such redemption, or `member_not_found`"},
+        404: {"description": "`not_found`: no such redemption; `member_not_found`"},
         409: {
             "description": "`redemption_held`, `redemption_closed`, `redemption_of_checkout`, "
             "`member_merged`"

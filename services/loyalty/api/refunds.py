@@ -6,10 +6,20 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
-from services.loyalty.api.orders import ItemRequest, OrderIdPath, items_of
+from services.loyalty.api.examples import REFUND, shown
+from services.loyalty.api.orders import ItemRequest, items_of
 from services.loyalty.domain.refunds import RefundFacts
 from services.loyalty.operations.refunds import RecordedRefund, record_refund
-from shared.http.fields import ExternalId, Moment, PositiveFen, ReplyModel, RequestModel
+from shared.http.fields import (
+    ExternalId,
+    Moment,
+    OrderId,
+    OrderRef,
+    PositiveFen,
+    RecordedAt,
+    ReplyModel,
+    RequestModel,
+)
 from shared.http.hot import HotKeyedWrite
 from shared.http.hot_routes import HotRoute
 from shared.http.writes import Reply
@@ -34,8 +44,10 @@ class RefundRequest(RequestModel):
         }
     )
 
-    refund_id: ExternalId
-    amount_fen: PositiveFen
+    refund_id: Annotated[
+        ExternalId, Field(description="The caller's own id of the refund; counts once")
+    ]
+    amount_fen: Annotated[PositiveFen, Field(description="What goes back of what was paid in cash")]
     items: Annotated[
         list[ItemRequest] | None,
         Field(
@@ -43,14 +55,14 @@ class RefundRequest(RequestModel):
             description="The lines that went back, by SKU; their `paid_fen` add up to `amount_fen`",
         ),
     ] = None
-    refunded_at: Moment
+    refunded_at: Annotated[Moment, Field(description="When the money went back")]
 
 
 class RefundPoints(ReplyModel):
     """Points taken back, of which `debt` had been spent already, and spent points returned."""
 
-    clawed_back: int
-    debt: int
+    clawed_back: Annotated[int, Field(description="Points taken back, `debt` among them")]
+    debt: Annotated[int, Field(description="Points that were spent already and are owed now")]
     returned: Annotated[
         int, Field(description="Points that had paid a part of the order, back in their lots")
     ]
@@ -59,11 +71,13 @@ class RefundPoints(ReplyModel):
 class RefundReply(ReplyModel):
     """A refund. While its order is unknown it is `waiting`, and counts when the order comes."""
 
-    refund_id: str
-    order_id: str
-    member_id: str | None
-    status: Literal["applied", "waiting"]
-    amount_fen: int
+    refund_id: Annotated[str, Field(description="The caller's own id of the refund; counts once")]
+    order_id: OrderRef
+    member_id: Annotated[str | None, Field(description="Null while the order is unknown")]
+    status: Annotated[
+        Literal["applied", "waiting"], Field(description="`waiting`: the order is unknown so far")
+    ]
+    amount_fen: Annotated[int, Field(description="As it was reported")]
     applied_fen: Annotated[
         int | None,
         Field(description="What counted: a refund that came first is capped at what was paid"),
@@ -78,8 +92,8 @@ class RefundReply(ReplyModel):
             "named others, so that it counts by its amount. Null without lines or while it waits"
         ),
     ]
-    refunded_at: datetime
-    recorded_at: datetime
+    refunded_at: Annotated[datetime, Field(description="When the money went back")]
+    recorded_at: RecordedAt
 
 
 @hot_router.post(
@@ -88,6 +102,7 @@ class RefundReply(ReplyModel):
     status_code=201,
     response_model=RefundReply,
     responses={
+        201: shown(REFUND),
         200: {"model": RefundReply, "description": "The refund is on record: what it did"},
         409: {
             "description": "`refund_exceeds_payment`, `refund_item_unknown`, "
@@ -96,7 +111,7 @@ class RefundReply(ReplyModel):
     },
 )
 async def refund_order(
-    order_id: OrderIdPath, body: RefundRequest, write: HotKeyedWrite, request: Request
+    order_id: OrderId, body: RefundRequest, write: HotKeyedWrite, request: Request
 ) -> Response:
     """Record a refund, which takes back points and growth. It may come before its order.
 

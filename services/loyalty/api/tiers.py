@@ -1,8 +1,11 @@
 """Tiers over HTTP."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
 
-from services.loyalty.api.shapes import LANGUAGE_NOTE
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+from services.loyalty.api.shapes import LANGUAGE_NOTE, TierCode, TierTitle
 from services.loyalty.store.programme import current_programme
 from shared.http.fields import ReplyModel
 from shared.http.paging import PageReply
@@ -14,11 +17,13 @@ router = APIRouter(prefix="/v1/tiers", tags=["tiers"])
 class TierReply(ReplyModel):
     """A tier: from which growth on, how points multiply (in hundredths), what it entitles to."""
 
-    code: str
-    name: str
-    growth: int
-    multiplier_percent: int
-    entitlements: list[str]
+    code: TierCode
+    name: TierTitle
+    growth: Annotated[int, Field(description="The growth value from which on it is reached")]
+    multiplier_percent: Annotated[
+        int, Field(description="100: the points as they are; 150: half as many again")
+    ]
+    entitlements: Annotated[list[str], Field(description="Codes of what it gives")]
 
 
 @router.get(

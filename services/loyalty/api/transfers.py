@@ -1,6 +1,5 @@
 """Transfers of points between members over HTTP."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -11,7 +10,15 @@ from services.loyalty.operations.replies import noting
 from services.loyalty.operations.transfers import Transferred, transfer_points
 from services.loyalty.store.tables import Transfer
 from services.loyalty.store.transfers import find_transfer
-from shared.http.fields import MemberId, Points, Reason, ReplyModel, RequestModel, TransferId
+from shared.http.fields import (
+    MemberId,
+    Points,
+    Reason,
+    RecordedAt,
+    ReplyModel,
+    RequestModel,
+    TransferId,
+)
 from shared.http.writes import KeyedWrite, Reply
 from shared.kernel.errors import NotFound
 
@@ -29,29 +36,27 @@ class TransferRequest(RequestModel):
         }
     )
 
-    to_member_id: MemberId
-    points: Points
-    reason: Annotated[
-        Reason | None, Field(description="No personal data; it goes when the member is erased")
-    ] = None
+    to_member_id: Annotated[MemberId, Field(description="The member who gets them")]
+    points: Annotated[Points, Field(description="How many to give")]
+    reason: Reason | None = None
 
 
 class TransferReply(ReplyModel):
     """Points that one member (`member_id`) gave another."""
 
-    id: str
-    member_id: str
-    to_member_id: str
+    id: Annotated[str, Field(description="A transfer's id")]
+    member_id: Annotated[str, Field(description="The member who gave them")]
+    to_member_id: Annotated[str, Field(description="The member who got them")]
     points: int
     reason: str | None
-    created_at: datetime
+    created_at: RecordedAt
 
 
 class NewTransferReply(TransferReply):
     """Points just given; of the sender, what is left and the lots that paid."""
 
     balances: BalancesReply
-    lots: list[LotPart]
+    lots: Annotated[list[LotPart], Field(description="The lots that paid")]
 
 
 @router.post(
@@ -64,7 +69,7 @@ class NewTransferReply(TransferReply):
         409: {
             "description": "`insufficient_points`, `points_cooling`, `transfer_limit_reached`, "
             "`transfer_count_reached`, `transfer_too_small`, `transfers_disabled`, "
-            "`member_merged`, `recipient_merged`"
+            "`member_merged`, `recipient_merged`, `balance_limit_reached`"
         },
         422: {"description": "`transfer_to_self`"},
     },
@@ -72,7 +77,12 @@ class NewTransferReply(TransferReply):
 async def transfer_points_route(
     member_id: MemberId, body: TransferRequest, write: KeyedWrite
 ) -> Response:
-    """Give points to another member; they keep the day on which they lapse."""
+    """Give points to another member; they keep the day on which they lapse.
+
+    The programme says how many points and transfers a member may send on a business day (by default
+    5,000 and 10), the least of one transfer (1), and for how long points that came by transfer
+    cannot be passed on (24 hours).
+    """
     return await write.run(
         lambda tx: noting(
             tx,
@@ -94,7 +104,7 @@ async def transfer_points_route(
     "/points/transfers/{transfer_id}",
     operation_id="show_transfer",
     response_model=TransferReply,
-    responses={404: {"description": "No such transfer"}},
+    responses={404: {"description": "`not_found`: no such transfer"}},
 )
 async def show_transfer(transfer_id: TransferId, request: Request) -> TransferReply:
     """One transfer."""

@@ -6,12 +6,31 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ConfigDict, Field
 
+from services.loyalty.api.voucher_templates_shapes import (
+    AmountFen,
+    CapFen,
+    Kind,
+    PercentOff,
+    TemplateRef,
+    TemplateTitle,
+    ThresholdFen,
+    VoucherCode,
+    VoucherRef,
+)
 from services.loyalty.domain.members import MemberNotFound
-from services.loyalty.domain.vouchers import VoucherKind, VoucherState, state_at
+from services.loyalty.domain.vouchers import VoucherState, state_at
 from services.loyalty.operations.vouchers import redeem_voucher
 from services.loyalty.store import vouchers as store
 from services.loyalty.store.vouchers import VoucherView
-from shared.http.fields import ExternalId, Fen, MemberId, ReplyModel, RequestModel, VoucherId
+from shared.http.fields import (
+    Fen,
+    MemberId,
+    MemberRef,
+    OrderId,
+    ReplyModel,
+    RequestModel,
+    VoucherId,
+)
 from shared.http.paging import CursorQuery, LimitQuery, PageReply
 from shared.http.writes import KeyedWrite, Reply
 from shared.kernel.errors import NotFound
@@ -23,40 +42,47 @@ router = APIRouter(prefix="/v1", tags=["vouchers"])
 class TemplateName(ReplyModel):
     """The template a voucher was issued from."""
 
-    id: str
-    name: str
+    id: TemplateRef
+    name: TemplateTitle
 
 
 class VoucherSource(ReplyModel):
     """What a voucher was issued for: `referral_reward` and its id, `issue` and its line."""
 
-    kind: str
-    id: str
+    kind: Annotated[str, Field(description="`referral_reward` or `issue`")]
+    id: Annotated[str, Field(description="The id of that reward, or of the issue and the member")]
 
 
 class VoucherReply(ReplyModel):
     """A voucher. An unused one reads as `expired` from `expires_at` on."""
 
-    id: str
-    code: str
-    member_id: str
+    id: VoucherRef
+    code: VoucherCode
+    member_id: MemberRef
     template: TemplateName
-    kind: VoucherKind
-    amount_fen: int | None
-    percent_off: int | None
-    cap_fen: int | None
-    threshold_fen: int
-    state: VoucherState
-    valid_from: datetime
-    expires_at: datetime
+    kind: Kind
+    amount_fen: AmountFen
+    percent_off: PercentOff
+    cap_fen: CapFen
+    threshold_fen: ThresholdFen
+    state: Annotated[
+        VoucherState,
+        Field(
+            description="`issued`: unused; `held` by a reservation; `voided` or `frozen`: `reason` "
+            "says why"
+        ),
+    ]
+    valid_from: Annotated[datetime, Field(description="From when on it counts")]
+    expires_at: Annotated[
+        datetime, Field(description="The first moment at which it no longer counts")
+    ]
     source: VoucherSource
     issued_at: datetime
-    order_id: str | None
-    order_fen: int | None
-    discount_fen: int | None
-    redeemed_at: datetime | None
-    #: Why it was voided or frozen, as a code.
-    reason: str | None
+    order_id: Annotated[str | None, Field(description="The order on which it was used")]
+    order_fen: Annotated[int | None, Field(description="The amount on which it was used")]
+    discount_fen: Annotated[int | None, Field(description="What it took off")]
+    redeemed_at: Annotated[datetime | None, Field(description="When it was used")]
+    reason: Annotated[str | None, Field(description="Why it was voided or frozen, as a code")]
 
 
 class VoucherRedemption(RequestModel):
@@ -66,7 +92,7 @@ class VoucherRedemption(RequestModel):
         json_schema_extra={"examples": [{"order_id": "SO-20261123-0001", "order_fen": 25900}]}
     )
 
-    order_id: ExternalId
+    order_id: OrderId
     order_fen: Annotated[
         Fen, Field(description="What the goods that the voucher counts on cost, before it")
     ]
@@ -75,7 +101,7 @@ class VoucherRedemption(RequestModel):
 @router.get(
     "/members/{member_id}/vouchers",
     operation_id="list_member_vouchers",
-    responses={404: {"description": "No such member"}},
+    responses={404: {"description": "`member_not_found`"}},
 )
 async def list_member_vouchers(
     member_id: MemberId,
@@ -102,7 +128,7 @@ async def list_member_vouchers(
 @router.get(
     "/vouchers/{voucher_id}",
     operation_id="show_voucher",
-    responses={404: {"description": "No such voucher"}},
+    responses={404: {"description": "`not_found`: no such voucher"}},
 )
 async def show_voucher(voucher_id: VoucherId, request: Request) -> VoucherReply:
     """One voucher."""
@@ -120,8 +146,13 @@ async def show_voucher(voucher_id: VoucherId, request: Request) -> VoucherReply:
     response_model=VoucherReply,
     responses={
         200: {"model": VoucherReply, "description": "This order had used it already"},
-        404: {"description": "No such voucher"},
-        409: {"description": "It cannot be used on this order; the code says why"},
+        404: {"description": "`not_found`: no such voucher"},
+        409: {
+            "description": "`voucher_already_redeemed`, `voucher_expired`, "
+            "`voucher_not_yet_valid`, `voucher_voided`, `voucher_held`, `voucher_frozen`, "
+            "`voucher_below_threshold`, `voucher_for_new_customers`, `voucher_exclusive`, "
+            "`order_gone`, `order_of_another_member`, `already_recorded_differently`"
+        },
     },
 )
 async def redeem(

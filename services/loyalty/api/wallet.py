@@ -6,11 +6,20 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from services.loyalty.api.shapes import LANGUAGE_NOTE, BalancesReply, balances_reply, tier_name
+from services.loyalty.api.examples import WALLET, shown
+from services.loyalty.api.shapes import (
+    LANGUAGE_NOTE,
+    BalancesReply,
+    Growth,
+    TierCode,
+    TierTitle,
+    balances_reply,
+    tier_name,
+)
 from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.domain.tiers import growth_needed, keep_needed
 from services.loyalty.store.wallet import Wallet
-from shared.http.fields import MemberId, ReplyModel
+from shared.http.fields import MemberId, MemberRef, ReplyModel
 from shared.http.hot_routes import HotRoute
 from shared.http.problems import request_language
 from shared.kernel.texts import Language
@@ -34,17 +43,17 @@ class WalletPoints(BalancesReply):
 class NextTier(ReplyModel):
     """The tier above and the growth still missing."""
 
-    code: str
-    name: str
-    growth_needed: int
+    code: TierCode
+    name: TierTitle
+    growth_needed: Annotated[int, Field(description="Growth value still missing")]
 
 
 class WalletTier(ReplyModel):
     """Where the member stands."""
 
-    code: str
-    name: str
-    growth: int
+    code: TierCode
+    name: TierTitle
+    growth: Growth
     next: Annotated[NextTier | None, Field(description="Null at the top")]
     valid_until: Annotated[datetime | None, Field(description="Null in the lowest tier")]
     keep_needed: Annotated[int, Field(description="Growth missing to keep it then")]
@@ -53,20 +62,20 @@ class WalletTier(ReplyModel):
 class Entitlement(ReplyModel):
     """What the tier gives; `value` where there is a measure, in hundredths for the multiplier."""
 
-    code: str
+    code: Annotated[str, Field(description="Such as `points_multiplier`; for the storefront")]
     value: int | None
 
 
 class WalletVouchers(ReplyModel):
     """How many vouchers can be used now."""
 
-    usable: int
+    usable: Annotated[int, Field(description="Vouchers that are unused and valid now")]
 
 
 class WalletReply(ReplyModel):
     """All that a member has."""
 
-    member_id: str
+    member_id: MemberRef
     points: WalletPoints
     tier: WalletTier
     entitlements: list[Entitlement]
@@ -79,7 +88,7 @@ class WalletReply(ReplyModel):
     operation_id="show_wallet",
     response_model=WalletReply,
     description=f"Points, tier, entitlements and vouchers in one call. {LANGUAGE_NOTE}",
-    responses={404: {"description": "`member_not_found`"}},
+    responses={200: shown(WALLET), 404: {"description": "`member_not_found`"}},
 )
 async def show_wallet(member_id: MemberId, request: Request) -> Response:
     """Points, tier, entitlements and vouchers in one call."""

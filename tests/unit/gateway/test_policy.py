@@ -20,8 +20,10 @@ def test_only_telling_who_one_is_needs_no_scope() -> None:
     assert [one.id for one in OPERATIONS if one.scope is None] == ["show_caller"]
 
 
-def test_what_reads_needs_no_idempotency_key_and_takes_no_stream() -> None:
-    assert not [one.id for one in OPERATIONS if one.method == "GET" and (one.keyed or one.streamed)]
+def test_what_reads_needs_no_idempotency_key_and_only_an_export_comes_as_a_stream() -> None:
+    reads = [one for one in OPERATIONS if one.method == "GET"]
+    assert not [one.id for one in reads if one.keyed]
+    assert [one.id for one in reads if one.streamed] == ["export_member"]
 
 
 def test_every_write_of_points_orders_and_vouchers_needs_an_idempotency_key() -> None:

@@ -42,7 +42,10 @@ def loyalty_document() -> Json:
                     "operationId": "redeem_points",
                     "parameters": [{"name": "idempotency-key", "in": "header"}],
                     "requestBody": {"content": {"application/json": {"schema": reference}}},
-                    "responses": {"201": {"description": "Redeemed"}},
+                    "responses": {
+                        "201": {"description": "Redeemed"},
+                        "409": {"description": "`insufficient_points`, `member_merged`"},
+                    },
                 }
             },
             "/v1/tiers": {"get": {"operationId": "another_id", "responses": {}}},
@@ -95,16 +98,78 @@ def test_an_operation_names_its_scope_and_the_problems_it_may_answer_with(docume
     wallet = document["paths"]["/v1/members/{member_id}/wallet"]["get"]
     assert wallet["security"] == [{"api_key": ["points:read"]}]
     assert "points:read" in wallet["description"]
-    assert set(wallet["responses"]) == {"200", "401", "403", "404", "422", "503", "504"}
+    expected = {"200", "400", "401", "403", "404", "405", "422", "500", "503", "504"}
+    assert set(wallet["responses"]) == expected
     own = wallet["responses"]["404"]
-    assert own["description"] == "No such member"
+    assert own["description"] == "No such member\n\n`not_found` Not found"
     assert "application/problem+json" in own["content"]
+
+
+def test_an_operations_own_refusals_hide_none_that_all_have(document: Json) -> None:
+    redeem = document["paths"]["/v1/members/{member_id}/points/redemptions"]["post"]
+    conflict = redeem["responses"]["409"]
+    assert [line.split("`")[1] for line in conflict["description"].splitlines()] == [
+        "insufficient_points",
+        "member_merged",
+        "idempotency_in_flight",
+    ]
+    assert set(conflict["headers"]) == {"X-Request-Id", "Retry-After", "Idempotency-Replayed"}
+    invalid = document["components"]["responses"][
+        redeem["responses"]["422"]["$ref"].rpartition("/")[2]
+    ]
+    examples = invalid["content"]["application/problem+json"]["examples"]
+    assert set(examples) == {"validation_failed", "idempotency_key_reused"}
+    assert examples["idempotency_key_reused"]["value"]["status"] == 422
+
+
+def test_answers_name_their_headers(document: Json) -> None:
+    wallet = document["paths"]["/v1/members/{member_id}/wallet"]["get"]
+    redeem = document["paths"]["/v1/members/{member_id}/points/redemptions"]["post"]
+    assert set(wallet["responses"]["200"]["headers"]) == {"X-Request-Id"}
+    assert set(redeem["responses"]["201"]["headers"]) == {"X-Request-Id", "Idempotency-Replayed"}
+    problems = document["components"]["responses"]
+    assert "WWW-Authenticate" in problems["Unauthenticated"]["headers"]
+    assert "Allow" in problems["MethodNotAllowed"]["headers"]
+    assert "Retry-After" in problems["ServiceAwayOrTemporarilyUnavailableOrOverloaded"]["headers"]
+
+
+def test_a_body_says_how_large_it_may_be(document: Json) -> None:
+    redeem = document["paths"]["/v1/members/{member_id}/points/redemptions"]["post"]
+    assert "64 KiB" in redeem["requestBody"]["description"]
+
+
+def test_what_a_field_means_stands_at_the_field() -> None:
+    made = loyalty_document()
+    number = {"type": "integer", "description": "What the tier is worth"}
+    made["components"]["schemas"]["TierReply"]["properties"] = {
+        "worth": {"anyOf": [number, {"type": "null"}]},
+        "told": {"anyOf": [number, {"type": "null"}], "description": "Null if nothing"},
+    }
+    parts = [Part(service="loyalty", document=made, current=True)]
+    schemas = merged_document(parts, version="1", language="en")["components"]["schemas"]
+    plain = [{"type": "integer"}, {"type": "null"}]
+    assert schemas["LoyaltyTierReply"]["properties"] == {
+        "worth": {"anyOf": plain, "description": "What the tier is worth"},
+        "told": {"anyOf": plain, "description": "Null if nothing"},
+    }
 
 
 def test_the_idempotency_key_is_required_where_the_policy_requires_it(document: Json) -> None:
     redeem = document["paths"]["/v1/members/{member_id}/points/redemptions"]["post"]
     assert redeem["parameters"] == [{"$ref": "#/components/parameters/IdempotencyKeyRequired"}]
     assert document["components"]["parameters"]["IdempotencyKeyRequired"]["required"] is True
+
+
+def test_examples_say_null_where_a_field_is_required() -> None:
+    made = loyalty_document()
+    schemas = made["components"]["schemas"]
+    schemas["TierReply"] |= {"required": ["until"], "properties": {"until": {"type": "null"}}}
+    wallet = made["paths"]["/v1/members/{member_id}/wallet"]["get"]
+    wallet["responses"]["200"]["content"]["application/json"]["example"] = {"tier": {}}
+    parts = [Part(service="loyalty", document=made, current=True)]
+    document = merged_document(parts, version="1", language="en")
+    answer = document["paths"]["/v1/members/{member_id}/wallet"]["get"]["responses"]["200"]
+    assert answer["content"]["application/json"]["example"] == {"tier": {"until": None}}
 
 
 def test_words_are_in_the_language_asked_for() -> None:
