@@ -272,3 +272,20 @@ async def test_points_that_cannot_be_adjusted_are_refused(
 async def test_an_adjustment_needs_a_reason(loyalty: ServiceUnderTest, reason: object) -> None:
     reply = await adjust(loyalty, await enrol(loyalty), 1, reason=reason)
     assert reply.json()["errors"][0]["pointer"] == "/reason"
+
+
+async def test_what_a_second_person_approved_does_not_count_as_done_alone(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await enrol(loyalty)
+    await decide(loyalty, await waiting(loyalty, member_id), "approve")
+    assert outcome(await adjust(loyalty, member_id, 10_000)) == (201, "applied")
+
+
+async def test_the_statement_says_why_what_was_approved_was_asked_for(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await enrol(loyalty)
+    await decide(loyalty, await waiting(loyalty, member_id), "approve")
+    shown = await loyalty.call("list_point_entries", member_id=member_id)
+    assert shown.json()["data"][0]["reason"] == "补偿：包裹延误"

@@ -12,6 +12,8 @@ from tests.support.databases import Databases
 from tests.support.service import ServiceUnderTest, Starter
 
 _BY: Final = "for each statement execute function refuse_to_change_the_ledger()"
+_NEVER: Final = _BY.replace(" execute", " when (false) execute")
+_ALL: Final = "update or delete or truncate"
 _PARTLY: Final = "delete or truncate or update of actor"
 _EMPTY: Final = "returns trigger language plpgsql as $$ begin return null; end $$"
 
@@ -67,6 +69,9 @@ async def test_a_guard_taken_away_is_told_in_the_proof_and_the_log(
          "point_entries trigger"),
         (["drop trigger point_entries_append_only on point_entries",
           f"create trigger point_entries_append_only before {_PARTLY} on point_entries {_BY}"],
+         "point_entries trigger"),
+        (["drop trigger point_entries_append_only on point_entries",
+          f"create trigger point_entries_append_only before {_ALL} on point_entries {_NEVER}"],
          "point_entries trigger"),
         ([f"create or replace function refuse_to_change_the_ledger() {_EMPTY}"],
          "refuse_to_change_the_ledger"),

@@ -1,12 +1,16 @@
 """Reconciliation: finds whatever does not agree, says so everywhere, and nothing else."""
 
 import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from services.loyalty.domain.reconciliations import KEPT_DISAGREEMENTS
 from services.loyalty.operations import reconciliations
+from shared.db import Transaction
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.ledger_world import (
     audited,
@@ -217,3 +221,33 @@ async def test_one_members_chain_is_proven_on_demand(
 async def test_nobody_has_a_proof_who_is_no_member(loyalty: ServiceUnderTest) -> None:
     reply = await loyalty.call("show_member_proof", member_id="mem_" + "z" * 26)
     assert (reply.status_code, reply.json()["code"]) == (404, "member_not_found")
+
+
+async def test_of_very_many_disagreements_all_are_counted_and_the_first_are_kept_and_named(
+    loyalty: ServiceUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciliations, "_SLICE", 100)
+    ids = await write_history(loyalty, members=KEPT_DISAGREEMENTS + 1, entries=1)
+    await tamper(loyalty, "update accounts set available = available + 1")
+    proof = await reconcile(loyalty)
+    assert proof["disagreements"] == KEPT_DISAGREEMENTS + 1
+    kept = await loyalty.scalar("select first_disagreements from ledger_reconciliations")
+    assert [one["member_id"] for one in kept] == ids[:KEPT_DISAGREEMENTS]
+    event = await loyalty.scalar("select data from outbox where type = 'ledger.disagreed.v1'")
+    assert event["first_member_ids"] == ids[:10]
+
+
+async def test_a_checkpoint_taken_during_a_walk_is_not_what_the_walk_is_compared_with(
+    loyalty: ServiceUnderTest,
+) -> None:
+    def step(transaction: Transaction) -> Awaitable[int]:
+        return reconciliations.reconcile_ledger(transaction, every=timedelta(days=1))
+
+    assert (await loyalty.call("start_reconciliation")).status_code == 202
+    assert await loyalty.database.run(step, actor="test") == 1, "a first slice"
+    await write_history(loyalty, members=5, entries=6)
+    assert await checkpoint(loyalty) == 1
+    while await loyalty.database.run(step, actor="test"):
+        pass
+    proof = (await loyalty.call("show_ledger_proof")).json()
+    assert (proof["holds"], proof["disagreements"]) == (True, 0)

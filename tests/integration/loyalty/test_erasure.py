@@ -9,6 +9,7 @@ import pytest
 from services.loyalty.store.erasure import ERASED, KEPT
 from services.loyalty.store.tables import metadata
 from tests.integration.loyalty.audit import audit
+from tests.integration.loyalty.lots_world import shanghai
 from tests.integration.loyalty.members_world import (
     bought,
     erase,
@@ -19,6 +20,7 @@ from tests.integration.loyalty.members_world import (
     part,
     reserve,
 )
+from tests.integration.loyalty.moves import adjust
 from tests.integration.loyalty.people import (
     complete,
     enrol,
@@ -339,3 +341,46 @@ def test_every_table_of_a_member_is_erased_or_said_to_be_kept() -> None:
 
 async def sealed_values(loyalty: ServiceUnderTest) -> list[Any]:
     return await loyalty.rows("select value_encrypted as value from identities")
+
+
+async def test_a_merge_taken_back_leaves_the_mark_of_who_was_erased_before_themselves(
+    loyalty: ServiceUnderTest,
+) -> None:
+    for identity in (PHONE, OPENID):
+        await erase(loyalty, await known_as(loyalty, identity))
+    target, source = await known_as(loyalty, PHONE), await known_as(loyalty, OPENID)
+    await part(loyalty, (await merge(loyalty, target, source))["id"])
+    marked = await loyalty.rows(
+        "select id from members where previously_erased and state = 'active'"
+    )
+    assert {row.id for row in marked} == {target, source}
+
+
+async def test_what_waits_for_a_second_person_is_rejected_with_the_erasure(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await enrol(loyalty)
+    assert (await adjust(loyalty, member_id, 10_001)).status_code == 202
+    await erase(loyalty, member_id)
+    assert await loyalty.scalar("select state from adjustments") == "rejected"
+
+
+async def test_who_repeats_the_enrolment_is_told_so_as_a_problem(
+    loyalty: ServiceUnderTest,
+) -> None:
+    body = {"identities": [PHONE]}
+    enrolled = await loyalty.call("enrol_member", json=body, key="enrol-1")
+    await erase(loyalty, enrolled.json()["id"])
+    again = await loyalty.call("enrol_member", json=body, key="enrol-1")
+    assert again.headers["content-type"] == "application/problem+json"
+
+
+async def test_an_identity_is_remembered_from_the_business_day_of_the_last_erasure(
+    loyalty: ServiceUnderTest,
+) -> None:
+    days = []
+    for at in (shanghai(2026, 11, 24), shanghai(2026, 11, 25, 7, 59)):  # the day before in UTC
+        loyalty.clock.at = at
+        await erase(loyalty, await known_as(loyalty, PHONE))
+        days.append(await loyalty.scalar("select erased_on::text from erased_identities"))
+    assert days == ["2026-11-24", "2026-11-25"]

@@ -151,3 +151,15 @@ async def test_a_cancellation_repeated_after_the_erasure_says_no_word(
     again = await loyalty.call("cancel_order", order_id=order["order_id"], json=called_off)
     assert (again.status_code, again.json()["reason"]) == (200, None)
     assert WORDS not in await dump(loyalty)
+
+
+@pytest.mark.parametrize("gone", ["source", "target"])
+async def test_why_two_were_taken_for_one_goes_with_either_of_them(
+    loyalty: ServiceUnderTest, gone: str
+) -> None:
+    members = {"source": await enrol(loyalty), "target": await enrol(loyalty)}
+    body = {"source_member_id": members["source"], "reason": WORDS}
+    merged = await wrote(loyalty, "merge_members", body, member_id=members["target"])
+    await wrote(loyalty, "reverse_merge", {"reason": WORDS}, merge_id=merged.json()["id"])
+    await erase(loyalty, members[gone])
+    assert WORDS not in await dump(loyalty)

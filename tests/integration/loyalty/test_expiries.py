@@ -24,6 +24,7 @@ from tests.integration.loyalty.lots_world import (
     shanghai,
     with_points,
 )
+from tests.integration.loyalty.moves import held, release
 from tests.integration.loyalty.people import (
     complete,
     everything,
@@ -361,3 +362,20 @@ async def test_the_wallet_goes_on_showing_what_expires(loyalty: ServiceUnderTest
     assert (await wallet_of(loyalty, member_id))["points"]["expiring"] == [
         {"points": 100, "expires_at": rfc3339(DAY).replace(".000", "")}
     ]
+
+
+async def test_each_lot_of_a_notice_is_used_up_by_itself(loyalty: ServiceUnderTest) -> None:
+    member_id = await with_points(loyalty, points=100)
+    loyalty.clock.at = shanghai(2026, 11, 23, 12)
+    await complete(loyalty, await place(loyalty, member_id, paid_fen=5_000))
+    await deliver(loyalty, (await announced(loyalty))["id"])  # of both lots
+    loyalty.clock.at = DAY - timedelta(minutes=5)
+    redemption_id = await held(loyalty, member_id, 30)
+    loyalty.clock.at = DAY
+    await run(loyalty, EXPIRE)
+    assert await points_of(loyalty, member_id) == {**NOTHING, "held": 30}
+    await release(loyalty, redemption_id)
+    await run(loyalty, EXPIRE)
+    assert await points_of(loyalty, member_id) == NOTHING
+    assert await extensions(loyalty) == [], "the member was told of these 30 as well"
+    await audit(loyalty)

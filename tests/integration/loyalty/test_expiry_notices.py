@@ -226,3 +226,25 @@ async def test_the_list_goes_page_by_page_and_by_member(loyalty: ServiceUnderTes
     assert [one["member_id"] for one in await notices(loyalty, member_id=members[1])] == [
         members[1]
     ]
+
+
+async def test_the_job_comes_by_to_close_a_notice_that_failed_and_whose_points_are_spent(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await with_points(loyalty, points=100)
+    await fail(loyalty, await announced(loyalty))
+    await redeem(loyalty, member_id, points=100)
+    assert EXPIRE.next_due is not None
+    async with loyalty.database.reading() as session:
+        assert await EXPIRE.next_due(session, loyalty.clock.now()) == DAY
+
+
+async def test_the_job_that_announces_comes_by_at_the_very_moment_of_the_next_notice(
+    loyalty: ServiceUnderTest,
+) -> None:
+    await with_points(loyalty, points=100)
+    due = ANNOUNCE.next_due
+    assert due is not None
+    async with loyalty.database.reading() as session:
+        assert await due(session, loyalty.clock.now()) == DAY - timedelta(days=30)
+        assert await due(session, DAY - timedelta(days=30)) is None

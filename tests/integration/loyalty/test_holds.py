@@ -341,3 +341,36 @@ async def test_of_100_simultaneous_captures_and_releases_one_kind_wins_and_count
     left = {"redeemed": 50, "released": 100}[state]
     assert await points_of(loyalty, member_id) == {**NOTHING, "available": left}
     await end_well(loyalty)
+
+
+async def test_the_event_of_a_capture_tells_what_was_spent_and_not_what_was_held(
+    loyalty: ServiceUnderTest,
+) -> None:
+    await capture(loyalty, await held(loyalty, await member_with(loyalty, 100), 100), 30)
+    told = await loyalty.rows(
+        "select data from outbox where type in ('points.redeemed.v1', 'points.restored.v1')"
+        " order by id"
+    )
+    assert [one.data["points"] for one in told] == [30, 70]
+
+
+async def test_one_reference_may_be_held_for_by_two_purposes(loyalty: ServiceUnderTest) -> None:
+    member_id = await member_with(loyalty, 100)
+    for_gift = await held(loyalty, member_id, 10)
+    other = {"points": 10, "purpose": "lottery", "reference": "G-1"}
+    reply = await loyalty.call("hold_points", member_id=member_id, json=other)
+    assert (reply.status_code, reply.json()["id"] == for_gift) == (201, False)
+    assert await points_of(loyalty, member_id) == {**NOTHING, "available": 80, "held": 20}
+
+
+async def test_a_new_hold_leaves_what_a_checkout_past_its_time_holds_to_that(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await member_with(loyalty, 1_000)
+    line = {"sku": "TEA-250", "quantity": 1, "amount_fen": 10_000}
+    body = {"member_id": member_id, "items": [line], "points": 200}
+    assert (await loyalty.call("reserve_checkout", json=body)).status_code == 201
+    loyalty.clock.advance(timedelta(hours=1))
+    await held(loyalty, member_id, 100)
+    assert await points_of(loyalty, member_id) == {**NOTHING, "available": 700, "held": 300}
+    await end_well(loyalty)

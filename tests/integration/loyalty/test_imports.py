@@ -356,3 +356,14 @@ async def test_of_many_refused_lines_all_are_counted_and_the_first_are_kept(
     assert (ended["lines"], ended["refused"]) == (12_000, 12_000)
     assert await loyalty.scalar("select count(*) from import_refusals") == 10_000
     assert await loyalty.scalar("select max(line) from import_refusals") == 10_000
+
+
+async def test_an_order_that_was_reported_as_of_another_moment_is_refused(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await enrol(loyalty)
+    order = order_of(member_id, paid_fen=9900, order_id="H-1")
+    assert (await loyalty.call("record_order", json=order)).status_code == 201
+    told = line(1, identity_value=None, member_id=member_id)
+    ended = await imported(loyalty, ndjson([told]))
+    assert await refusals(loyalty, ended["id"]) == [(1, "recorded_differently", "/order_id")]

@@ -281,3 +281,15 @@ async def test_a_live_order_after_the_import_earns_in_the_tier_that_history_gave
     await place(loyalty, member_id, paid_fen=10_000)
 
     assert (await points_of(loyalty, member_id))["pending"] == 120
+
+
+async def test_a_completion_that_came_first_counts_for_nothing_where_the_history_tells_of_one(
+    loyalty: ServiceUnderTest,
+) -> None:
+    early = {"completed_at": "2026-11-20T12:00:00+08:00"}
+    assert (await loyalty.call("complete_order", order_id="H-1", json=early)).status_code == 202
+    told = line(1, completed_at="2026-11-02T12:00:00+08:00")
+    await imported(loyalty, ndjson([told]), earn=True)
+    shown = await loyalty.call("show_order", order_id="H-1")
+    assert shown.json()["completed_at"] == "2026-11-02T04:00:00Z"
+    assert await events(loyalty, "order.completed.v1") == []

@@ -14,9 +14,17 @@ from services.loyalty.api.imports_lines import reader_of
 from services.loyalty.api.imports_lines_orders import ORDER_LINES
 from services.loyalty.api.imports_upload import Upload
 from services.loyalty.jobs import JOBS
-from services.loyalty.operations.imports import SILENCE, ImportTerms, open_import
+from services.loyalty.operations.imports import (
+    SILENCE,
+    ImportInFlight,
+    ImportSuperseded,
+    ImportTerms,
+    finish_import,
+    open_import,
+)
 from services.loyalty.operations.imports_orders import take_orders
 from services.loyalty.store.orders import hold_order
+from shared.db import Transaction
 from shared.jobs import run_due
 from tests.integration.loyalty.imports_world import (
     NDJSON,
@@ -271,3 +279,32 @@ def _scope(loyalty: ServiceUnderTest) -> dict[str, Any]:
         "query_string": b"",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }
+
+
+async def test_an_upload_may_be_taken_over_from_the_moment_its_silence_is_long_enough(
+    loyalty: ServiceUnderTest,
+) -> None:
+    async def opened(transaction: Transaction) -> int:
+        found = await open_import(transaction, key="k", media_type=NDJSON, terms=TERMS)
+        return found.row.attempt
+
+    first = await loyalty.database.run(opened, actor="test")
+    loyalty.clock.advance(SILENCE - timedelta(microseconds=1))
+    with pytest.raises(ImportInFlight):
+        await loyalty.database.run(opened, actor="test")
+    loyalty.clock.advance(timedelta(microseconds=1))
+    assert await loyalty.database.run(opened, actor="test") == first + 1
+
+
+async def test_an_import_that_has_ended_does_not_end_otherwise(loyalty: ServiceUnderTest) -> None:
+    ended = await imported(loyalty, ndjson([line(1)]))
+    attempt = await loyalty.scalar("select attempt from imports")
+
+    async def broken(transaction: Transaction) -> None:
+        await finish_import(
+            transaction, import_id=ended["id"], attempt=attempt, error="upload_broken"
+        )
+
+    with pytest.raises(ImportSuperseded):
+        await loyalty.database.run(broken, actor="test")
+    assert await loyalty.scalar("select state from imports") == "done"

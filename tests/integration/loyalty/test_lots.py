@@ -318,3 +318,21 @@ async def test_an_operation_on_lots_settles_first_what_was_due(loyalty: ServiceU
     assert await run(loyalty, EXPIRE) == 0
     assert await nothing_lapsed_unheard(loyalty) == 1
     await audit(loyalty)
+
+
+async def test_points_given_back_during_a_day_are_good_as_if_extended_at_its_end(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id, lot_id = await with_lapsed(loyalty)
+    loyalty.clock.at = shanghai(2027, 12, 2, 12)
+    reply = await reinstate(loyalty, member_id, lot_id)
+    assert reply.json()["expires_at"] == "2028-01-31T16:00:00Z"
+
+
+async def test_points_given_back_to_a_lot_that_has_some_repaid_no_debt(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id, lot_id = await with_lapsed(loyalty)
+    for points in (60, 40):
+        reply = await reinstate(loyalty, member_id, lot_id, points=points)
+        assert (reply.json()["points"], reply.json()["debt_repaid"]) == (points, 0)

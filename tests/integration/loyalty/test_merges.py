@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.loyalty.store.merges import has_more_orders
 from services.loyalty.store.merges_moves import MOVES, STAYS
 from services.loyalty.store.tables import metadata
 from tests.integration.loyalty.audit import audit
@@ -290,3 +291,22 @@ def test_every_table_of_a_member_moves_or_is_said_to_stay() -> None:
     moved = {table for table, _ in MOVES.values()}
     assert moved | STAYS.keys() == keyed
     assert not moved & STAYS.keys()
+
+
+async def test_of_two_answers_of_one_moment_the_targets_own_counts(
+    loyalty: ServiceUnderTest,
+) -> None:
+    target = await enrol(loyalty, consents={"sms": False})
+    source = await enrol(loyalty, consents={"sms": True})
+    await merge(loyalty, target, source)
+    shown = (await loyalty.call("show_member", member_id=target)).json()
+    assert shown["consents"]["sms"]["granted"] is False
+
+
+async def test_only_more_orders_than_the_limit_are_too_many(loyalty: ServiceUnderTest) -> None:
+    member_id = await enrol(loyalty)
+    for _ in range(2):
+        await place(loyalty, member_id, paid_fen=100)
+    async with loyalty.database.reading() as session:
+        assert not await has_more_orders(session, member_id=member_id, than=2)
+        assert await has_more_orders(session, member_id=member_id, than=1)

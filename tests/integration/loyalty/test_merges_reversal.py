@@ -19,6 +19,7 @@ from tests.integration.loyalty.members_world import (
     reserve,
     totals,
 )
+from tests.integration.loyalty.orders_world import cancelled, reserved
 from tests.integration.loyalty.people import (
     complete,
     enrol,
@@ -31,7 +32,13 @@ from tests.integration.loyalty.people import (
     spendable,
     wallet_of,
 )
-from tests.integration.loyalty.vouchers_world import events, template
+from tests.integration.loyalty.vouchers_world import (
+    events,
+    hear,
+    reversal_due,
+    reward_due,
+    template,
+)
 from tests.support.service import ServiceUnderTest, Starter
 
 PHONE = {"kind": "phone", "value": "13800138000"}
@@ -345,3 +352,58 @@ async def profiles(loyalty: ServiceUnderTest, *member_ids: str) -> list[dict[str
     """Members as shown, but for when they were last changed."""
     shown = [(await loyalty.call("show_member", member_id=one)).json() for one in member_ids]
     return [{name: one[name] for name in one if name != "updated_at"} for one in shown]
+
+
+async def test_debt_made_by_cancelling_the_sources_order_goes_back_with_it(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source, target = await enrol(loyalty), await enrol(loyalty)
+    order_id = await bought(loyalty, source, points=200, ready=True)
+    made = await merge(loyalty, target, source)
+    await redeem(loyalty, target, points=200)
+    await cancelled(loyalty, order_id)
+    assert await points_of(loyalty, target) == {**NOTHING, "debt": 200}
+    await part(loyalty, made["id"])
+    assert await points_of(loyalty, source) == {**NOTHING, "debt": 200}
+    assert await points_of(loyalty, target) == NOTHING
+    await audit(loyalty)
+
+
+async def test_a_reward_taken_back_while_the_targets_checkout_holds_it_stays_with_that(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source, target = await enrol(loyalty), await enrol(loyalty)
+    await hear(loyalty, reward_due(member_id=source))
+    held = str(await loyalty.scalar("select id from vouchers"))
+    made = await merge(loyalty, target, source)
+    await reserved(loyalty, target, voucher_ids=[held])
+    await hear(loyalty, reversal_due(member_id=source))
+    await part(loyalty, made["id"])
+    assert await owner(loyalty, "vouchers", "id", held) == target
+
+
+async def test_a_lot_that_both_have_ends_in_the_next_merge_when_the_later_of_the_two_would(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source, target = await spendable(loyalty, points=1_000), await enrol(loyalty)
+    made = await merge(loyalty, target, source)
+    reservation = await reserve(loyalty, target, points=600)
+    await part(loyalty, made["id"])
+    await loyalty.call("release_reservation", reservation_id=reservation)
+    later = {"expires_at": "2029-01-01T00:00:00+08:00", "reason": "门店装修补偿"}
+    assert (await loyalty.call("extend_lots", member_id=target, json=later)).status_code == 201
+    await merge(loyalty, target, source)
+    (lot,) = (await lots_of(loyalty, target)).values()
+    assert (lot["remaining"], lot["expires_at"][:16]) == (1_000, "2028-12-31T16:00")
+
+
+async def test_a_tier_whose_growth_only_aged_while_they_were_one_is_kept_apart_again(
+    loyalty: ServiceUnderTest,
+) -> None:
+    source, target = await enrol(loyalty), await enrol(loyalty)
+    await place(loyalty, source, paid_fen=150_000, paid_at="2025-12-01T12:00:00+08:00")
+    made = await merge(loyalty, target, source)
+    loyalty.clock.advance(timedelta(days=30))
+    await part(loyalty, made["id"])
+    tier = (await wallet_of(loyalty, source))["tier"]
+    assert (tier["code"], tier["growth"]) == ("silver", 0)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from services.loyalty.store.waiting import orders_that_were_missed
+from tests.integration.loyalty import moves
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.orders_world import (
     CANCELLED,
@@ -292,3 +294,37 @@ async def test_points_pending_until_payment_need_no_completion(loyalty: ServiceU
     await complete(loyalty, reply.json()["order_id"])
     assert await points_of(loyalty, member_id) == {**NOTHING, "available": 100}
     await audit(loyalty)
+
+
+async def test_a_completion_that_has_counted_waits_no_longer(loyalty: ServiceUnderTest) -> None:
+    order = order_of(await enrol(loyalty), paid_fen=10_000)
+    await completed(loyalty, order["order_id"])
+    assert (await loyalty.call("record_order", json=order)).status_code == 201
+    async with loyalty.database.reading() as session:
+        assert await orders_that_were_missed(session, limit=1) == []
+
+
+async def test_what_an_order_paid_ahead_earns_is_told_with_the_day_it_lapses(
+    loyalty: ServiceUnderTest,
+) -> None:
+    await publish(loyalty, pending="payment")
+    await place(loyalty, await enrol(loyalty), paid_fen=10_000)
+    told = await loyalty.scalar("select data from outbox where type = 'points.earned.v1'")
+    moments = ("2026-11-30T04:00:00Z", "2027-11-30T16:00:00Z")
+    assert (told["available_at"], told["expires_at"]) == moments
+
+
+async def test_what_goes_back_goes_back_under_the_rules_of_its_order(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await saver(loyalty, 1_000)
+    before = await lots_of(loyalty, member_id)
+    held = await reserved(loyalty, member_id, points=500)
+    order_id = await place(loyalty, member_id, paid_fen=30_000, reservation_id=held["id"])
+    await moves.publish(loyalty, redeem={"restore_grace_days": 3_000})
+    await refund(loyalty, order_id, amount_fen=30_000)
+    assert (await lots_of(loyalty, member_id))[:1] == before, "without the grace of later rules"
+    entries = await loyalty.rows(
+        "select kind, programme_version from point_entries order by seq desc limit 2"
+    )
+    assert [tuple(entry) for entry in entries] == [("clawed_back", 1), ("restored", 1)]

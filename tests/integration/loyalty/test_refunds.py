@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -329,3 +329,23 @@ async def test_a_refund_of_nothing_is_refused(loyalty: ServiceUnderTest) -> None
         json={"refund_id": "RF-0", "amount_fen": 0, "refunded_at": "2026-11-24T12:00:00Z"},
     )
     assert reply.status_code == 422
+
+
+async def test_what_a_refund_takes_back_is_dated_as_the_refund(loyalty: ServiceUnderTest) -> None:
+    order_id = await place(loyalty, await enrol(loyalty), paid_fen=10_000)
+    await refund(loyalty, order_id, amount_fen=10_000)
+    dated = await loyalty.scalar("select occurred_at from point_entries where kind='clawed_back'")
+    assert dated == datetime(2026, 11, 24, 4, tzinfo=UTC)
+
+
+async def test_growth_of_the_windows_first_moment_goes_with_its_refund(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await enrol(loyalty)
+    first = "2025-11-23T00:00:00+08:00"
+    order_id = await place(loyalty, member_id, paid_fen=150_000, paid_at=first)
+    assert (await wallet_of(loyalty, member_id))["tier"]["growth"] == 1_500
+    await refund(loyalty, order_id, amount_fen=150_000)
+    tier = (await wallet_of(loyalty, member_id))["tier"]
+    assert (tier["code"], tier["growth"]) == ("regular", 0)
+    await audit(loyalty)

@@ -228,3 +228,56 @@ async def deadlocks_so_far(loyalty: ServiceUnderTest) -> int:
         "select pg_stat_get_db_deadlocks(oid) from pg_database where datname = current_database()"
     )
     return int(found)
+
+
+async def test_points_that_change_hands_keep_the_rules_that_made_them(
+    loyalty: ServiceUnderTest,
+) -> None:
+    sender, receiver = await member_with(loyalty, 100), await enrol(loyalty)
+    await publish(loyalty, transfer={"least": 2})
+    await transfer(loyalty, sender, receiver, 100)
+    versions = "select programme_version from {} where member_id = :id"
+    lots = await loyalty.rows(versions.format("point_lots"), id=receiver)
+    entries = await loyalty.rows(versions.format("point_entries"), id=receiver)
+    assert ([one[0] for one in lots], [one[0] for one in entries]) == ([1], [2])
+
+
+async def test_why_points_were_given_stands_in_the_statements_of_both(
+    loyalty: ServiceUnderTest,
+) -> None:
+    sender, receiver = await member_with(loyalty, 100), await enrol(loyalty)
+    gift = {"to_member_id": receiver, "points": 10, "reason": "生日快乐"}
+    await loyalty.call("transfer_points", member_id=sender, json=gift)
+    for member_id in (sender, receiver):
+        shown = await loyalty.call("list_point_entries", member_id=member_id)
+        assert shown.json()["data"][0]["reason"] == "生日快乐"
+
+
+async def test_who_would_send_too_much_is_told_what_is_left_of_the_day(
+    loyalty: ServiceUnderTest,
+) -> None:
+    sender, receiver = await member_with(loyalty, 9_000), await enrol(loyalty)
+    await transfer(loyalty, sender, receiver, 3_000)
+    reply = await transfer(loyalty, sender, receiver, 2_001)
+    assert "2000" in reply.json()["detail"].replace(",", "")
+
+
+async def test_what_the_receiver_had_due_repays_their_debt_before_what_is_received(
+    loyalty: ServiceUnderTest,
+) -> None:
+    sender, receiver = await member_with(loyalty, 50), await enrol(loyalty)
+    order_id = await place(loyalty, receiver, paid_fen=10_000)
+    await complete(loyalty, order_id)
+    loyalty.clock.advance(timedelta(days=7))
+    await redeem(loyalty, receiver, points=80)
+    await refund(loyalty, order_id, amount_fen=10_000)
+    await complete(loyalty, await place(loyalty, receiver, paid_fen=9_000))
+    loyalty.clock.advance(timedelta(days=7))
+    await transfer(loyalty, sender, receiver, 50)
+    left = await loyalty.rows(
+        "select cause_kind, remaining from point_lots where member_id = :id and remaining > 0"
+        " order by remaining",
+        id=receiver,
+    )
+    assert [tuple(lot) for lot in left] == [("order", 10), ("transfer", 50)]
+    await end_well(loyalty)

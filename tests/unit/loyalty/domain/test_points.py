@@ -179,3 +179,28 @@ def test_a_lot_that_lapses_leaves_the_balance() -> None:
     assert gone.balances == Balances()
     assert gone.entries[-1].points == 60
     assert expire(gone, lot_id="lot_1", cause=cause, stamp=stamp(32)) == gone
+
+
+def in_turn(account: Account, number: int, *, due: int, lapses: int) -> Account:
+    """The books with 100 points more that are due and lapse so many days from now."""
+    return schedule(
+        earn(account, number, 100),
+        cause=order(number),
+        available_at=stamp(due).at,
+        expires_at=stamp(lapses).at,
+    )
+
+
+def test_what_was_due_first_repays_debt_first_though_it_lapses_later() -> None:
+    account = take_back(spend(available(EMPTY, 1, 50, lapses=30), 50), 1, 50)
+    account = in_turn(in_turn(account, 2, due=5, lapses=30), 3, due=3, lapses=60)
+    account = release_due(account, stamp=stamp(9))
+    assert left(account) == {"lot_2": 100, "lot_3": 50}
+    assert [entry.occurred_at for entry in account.entries if entry.kind == "repaid"] == [
+        stamp(3).at
+    ], "as of the day it was due"
+
+
+def test_of_lots_that_lapse_together_the_older_is_spent_first_though_it_was_due_later() -> None:
+    account = in_turn(in_turn(EMPTY, 1, due=5, lapses=60), 2, due=3, lapses=60)
+    assert left(spend(release_due(account, stamp=stamp(9)), 60)) == {"lot_1": 40, "lot_2": 100}

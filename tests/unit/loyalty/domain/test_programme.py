@@ -106,6 +106,10 @@ def test_a_tier_is_kept_through_the_same_day_a_year_later() -> None:
     assert tier_period_end(programme(), since=shanghai(2026, 11, 23, 15)) == shanghai(2027, 11, 24)
 
 
+def test_a_tiers_year_is_counted_from_the_day_in_shanghai_not_in_utc() -> None:
+    assert tier_period_end(programme(), since=shanghai(2026, 11, 23)) == shanghai(2027, 11, 24)
+
+
 @pytest.mark.parametrize(
     ("growth", "code"),
     [(0, "regular"), (999, "regular"), (1000, "silver"), (4999, "silver"), (10**9, "diamond")],
