@@ -22,7 +22,7 @@ class ExtensionReply(ReplyModel):
     id: str
     member_id: str
     lot_id: str
-    points: Annotated[int, Field(description="What remained of the lot")]
+    points: Annotated[int, Field(description="What remained of the lot or is held of it")]
     reason: Annotated[
         str,
         Field(
