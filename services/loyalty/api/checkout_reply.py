@@ -49,7 +49,10 @@ class QuoteReply(ReplyModel):
 
     payable_fen: int
     discount_fen: int
-    vouchers: list[VoucherQuote]
+    vouchers: Annotated[
+        list[VoucherQuote],
+        Field(description="The 200 that lapse soonest, and those chosen; `best` is one of these"),
+    ]
     points: PointsQuote
     best: CombinationReply
     expires_at: Annotated[datetime, Field(description="Ask again after this")]
