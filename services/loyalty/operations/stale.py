@@ -4,7 +4,7 @@ from services.loyalty.operations.reservations import give_up
 from services.loyalty.operations.returns import end_hold
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.redemptions import stale_holds
-from services.loyalty.store.reservations import reservations_ran_out
+from services.loyalty.store.reservations import anything_ran_out, reservations_ran_out
 from shared.db import Transaction
 
 
@@ -12,9 +12,11 @@ async def release_ran_out(transaction: Transaction, member: LockedMember) -> Loc
     """Release what is over of a member who is about to spend; the caller saves the member.
 
     So points can be used from the very moment a hold or reservation ran out, and vouchers too.
-    The member is locked and settled.
+    The member is locked and settled. One query where nothing is over.
     """
     session, now = transaction.session, transaction.now
+    if not await anything_ran_out(session, member_id=member.id, now=now):
+        return member
     for reservation in await reservations_ran_out(session, member_id=member.id, now=now):
         member = await give_up(transaction, member=member, reservation=reservation)
     for redemption in await stale_holds(session, member_ids=[member.id], now=now, limit=None):

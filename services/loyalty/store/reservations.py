@@ -4,15 +4,28 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.baskets import OwnedVoucher
 from services.loyalty.store.tables import Reservation, Voucher, VoucherTemplate
 from services.loyalty.store.vouchers import standing_of
+from shared.sql import execute
 
 #: A wallet with more vouchers than this is quoted by those that lapse soonest, and the chosen.
 _VOUCHERS_MAX: Final = 200
+_ANYTHING_RAN_OUT: Final = text(
+    """
+    select exists (
+      select from redemptions
+      where member_id = :member_id and state = 'held' and hold_expires_at <= :now
+    ) or exists (
+      select from reservations
+      where member_id = :member_id and state = 'held' and expires_at <= :now
+    )
+    """
+)
 
 
 async def vouchers_for_checkout(
@@ -71,6 +84,12 @@ async def stale_reservations(session: AsyncSession, *, now: datetime, limit: int
         .limit(limit)
     )
     return found.all()
+
+
+async def anything_ran_out(session: AsyncSession, *, member_id: str, now: datetime) -> bool:
+    """Whether a hold or a reservation of a member is past its time and not released yet."""
+    asked = {"member_id": member_id, "now": now}
+    return bool((await execute(session, _ANYTHING_RAN_OUT, asked)).scalar_one())
 
 
 async def reservations_ran_out(
