@@ -5,7 +5,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from services.loyalty.operations.checkout import release_stale
 from services.loyalty.operations.checkpoints import take_checkpoint
 from services.loyalty.operations.expiries import expire_due_lots
 from services.loyalty.operations.expiry_notices import announce_expiries
@@ -13,6 +12,7 @@ from services.loyalty.operations.holds import release_stale_holds
 from services.loyalty.operations.imports import SILENCE, abandon_silent_imports
 from services.loyalty.operations.points import release_due_lots
 from services.loyalty.operations.reconciliations import reconcile_ledger
+from services.loyalty.operations.reservations import release_stale
 from services.loyalty.operations.vouchers import expire_vouchers
 from services.loyalty.operations.waiting import apply_waiting_facts
 from services.loyalty.store import due

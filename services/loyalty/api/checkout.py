@@ -12,7 +12,8 @@ from services.loyalty.api.checkout_reply import (
     reservation_reply,
 )
 from services.loyalty.domain.baskets import BasketLine, Choice
-from services.loyalty.operations.checkout import release, reserve
+from services.loyalty.operations.checkout import reserve
+from services.loyalty.operations.reservations import release
 from services.loyalty.store.checkout import quote_for
 from services.loyalty.store.reservations import find_reservation
 from shared.http.fields import (

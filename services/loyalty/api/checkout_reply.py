@@ -49,7 +49,13 @@ class QuoteReply(ReplyModel):
 
     payable_fen: Annotated[int, Field(description="What is left to be paid in cash")]
     discount_fen: Annotated[int, Field(description="What the vouchers take off together")]
-    vouchers: Annotated[list[VoucherQuote], Field(description="Each by itself")]
+    vouchers: Annotated[
+        list[VoucherQuote],
+        Field(
+            description="Each by itself: the 200 that lapse soonest, and those chosen. `best` is "
+            "made of these"
+        ),
+    ]
     points: PointsQuote
     best: CombinationReply
     expires_at: Annotated[datetime, Field(description="Ask again after this")]

@@ -22,7 +22,7 @@ class ExtensionReply(ReplyModel):
     id: Annotated[str, Field(description="The extension's id")]
     member_id: MemberRef
     lot_id: LotRef
-    points: Annotated[int, Field(description="What remained of the lot")]
+    points: Annotated[int, Field(description="What remained of the lot or is held of it")]
     reason: Annotated[
         str,
         Field(

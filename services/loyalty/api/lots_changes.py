@@ -46,7 +46,8 @@ class ExtensionsRequest(RequestModel):
         Field(
             min_length=1,
             max_length=_MOST_LOTS,
-            description="All open lots that lapse before, if left out",
+            description="All open lots that lapse before, with those of which points are held, "
+            "if left out",
         ),
     ] = None
     expires_at: Annotated[Moment, Field(description=_LATER)]

@@ -1,5 +1,6 @@
 """The activity policy: whoever keeps buying or spending keeps their points."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from services.loyalty.domain.ledger import Account
@@ -26,6 +27,24 @@ def renew(account: Account, *, at: datetime) -> Account:
         if (until := renewed_until(lot, at=at)) is not None
     ]
     return account.with_lots(moved) if moved else account
+
+
+def renewed_since(lot: Lot, *, activities: Sequence[datetime]) -> Lot:
+    """A lot as if it had held points at each of these activities, which come in their order.
+
+    So points that come back are good for as long as if they had stayed.
+    """
+    for at in activities:
+        until = renewed_until(lot, at=at)
+        lot = lot if until is None else replace(lot, expires_at=until)
+    return lot
+
+
+def day_came_first(lot: Lot, *, activities: Sequence[datetime]) -> bool:
+    """Whether the day of a lot that follows activity had come before one of these."""
+    until = lot.expires_at
+    follows = lot.renewal_months is not None and lot.is_open and until is not None
+    return follows and any(until <= at for at in activities if until is not None)
 
 
 def overdue(account: Account, *, at: datetime) -> bool:

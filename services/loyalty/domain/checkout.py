@@ -126,9 +126,15 @@ def best_combination(
 
 def usable_points(payable_fen: int, *, available: int, rules: CheckoutRules) -> int:
     """The most points that this amount takes: by share, by wallet; none below the least."""
+    least = least_points(rules)
     by_share = payable_fen * rules.max_share_percent // _PERCENT
     most = min(available, by_share * rules.points_per_yuan // FEN_PER_YUAN)
-    return most if most >= rules.least_points else 0
+    return most if most >= least else 0
+
+
+def least_points(rules: CheckoutRules) -> int:
+    """The fewest points that may be used: as the rules say, and worth a whole fen at least."""
+    return max(rules.least_points, -(-rules.points_per_yuan // FEN_PER_YUAN))
 
 
 def points_value(points: int, *, rules: CheckoutRules) -> int:
@@ -157,5 +163,6 @@ def _chosen(
 
 
 def _refuse_points(points: int, *, max_points: int, rules: CheckoutRules) -> None:
-    if points and not rules.least_points <= points <= max_points:
-        raise PointsNotUsable(asked=points, least=rules.least_points, most=max_points)
+    least = least_points(rules)
+    if points and not least <= points <= max_points:
+        raise PointsNotUsable(asked=points, least=least, most=max_points)

@@ -55,6 +55,8 @@ class SpentPoints:
     points: int
     returned: int
     lots: tuple[DrawnLot, ...]
+    #: The member's activities since, the order's own among them; of each month the first.
+    activities: tuple[datetime, ...] = ()
 
 
 def return_spent(
@@ -83,6 +85,7 @@ def return_spent(
         programme_version=programme_version,
         stamp=stamp,
         grace=grace,
+        activities=spent.activities,
     )
 
 

@@ -1,6 +1,6 @@
 """The end of lots: lapsing after a notice that was heard, else extended. Never silently."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -83,6 +83,7 @@ def end_due(
             continue
         extension = _moved(
             lot,
+            points=lot.remaining,
             after=extended(lot.expires_at, rules=rules),
             reason=found,
             occurred_at=lot.expires_at,
@@ -100,21 +101,33 @@ def extended(expires_at: datetime, *, rules: LotsRules) -> datetime:
 
 
 def extend(
-    account: Account, *, lot_ids: Sequence[str] | None, until: datetime, at: datetime
+    account: Account,
+    *,
+    lot_ids: Sequence[str] | None,
+    until: datetime,
+    at: datetime,
+    held: Sequence[tuple[Lot, int]] = (),
 ) -> Ended:
     """Move expiries later by an operator's wish: of these lots, or of all that lapse before.
 
-    Raises LotNotOpen, ExpiryNotLater and NothingToExtend; then nothing is moved.
+    `held` are the lots of which points are held, and how many: these may come back, so their lots
+    are extended as well. Raises LotNotOpen, ExpiryNotLater and NothingToExtend; then nothing is
+    moved.
     """
+    account = replace(account, lots={**{lot.id: lot for lot, _ in held}, **account.lots})
+    parts = {lot.id: points for lot, points in held}
+    usable = [lot for lot in account.lots.values() if lot.is_open or lot.id in parts]
     if lot_ids is None:
-        lots = [lot for lot in account.lots.values() if lot.is_open and _lapses_before(lot, until)]
+        lots = [lot for lot in usable if _lapses_before(lot, until)]
         if not lots:
             raise NothingToExtend
     else:
-        lots = [_named(account, lot_id, until=until) for lot_id in lot_ids]
+        found = {lot.id: lot for lot in usable}
+        lots = [_named(found, lot_id, until=until) for lot_id in lot_ids]
     ended = Ended(account=account)
     for lot in sorted(lots, key=lambda lot: lot.id):
-        moved = _moved(lot, after=until, reason="by_operator", occurred_at=at)
+        points = lot.remaining + parts.get(lot.id, 0)
+        moved = _moved(lot, points=points, after=until, reason="by_operator", occurred_at=at)
         ended = _extended(ended, moved)
     return ended
 
@@ -141,9 +154,9 @@ def _lapses_before(lot: Lot, until: datetime) -> bool:
     return lot.expires_at is not None and lot.expires_at < until
 
 
-def _named(account: Account, lot_id: str, *, until: datetime) -> Lot:
-    lot = account.lots.get(lot_id)
-    if lot is None or not lot.is_open or (lot.state == "pending" and lot.available_at is None):
+def _named(lots: Mapping[str, Lot], lot_id: str, *, until: datetime) -> Lot:
+    lot = lots.get(lot_id)
+    if lot is None or (lot.state == "pending" and lot.available_at is None):
         raise LotNotOpen(id=lot_id)
     if not _lapses_before(lot, until):
         raise ExpiryNotLater(id=lot_id)
@@ -151,12 +164,12 @@ def _named(account: Account, lot_id: str, *, until: datetime) -> Lot:
 
 
 def _moved(
-    lot: Lot, *, after: datetime, reason: ExtensionReason, occurred_at: datetime
+    lot: Lot, *, points: int, after: datetime, reason: ExtensionReason, occurred_at: datetime
 ) -> Extension:
     assert lot.expires_at is not None
     return Extension(
         lot_id=lot.id,
-        points=lot.remaining,
+        points=points,
         reason=reason,
         before=lot.expires_at,
         after=after,

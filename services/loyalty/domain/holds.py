@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+from services.loyalty.domain.activity import renewed_since
 from services.loyalty.domain.expiries import day_end
 from services.loyalty.domain.ledger import Account, LedgerBroken, Posting, Stamp, post
 from services.loyalty.domain.lots import Cause, Lot, usage_order
@@ -58,13 +59,16 @@ def give_back(
     programme_version: int,
     stamp: Stamp,
     grace: timedelta = timedelta(),
+    activities: Sequence[datetime] = (),
     occurred_at: datetime | None = None,
 ) -> Account:
     """Return used points to the lots they came from, with their expiry; then repay debt.
 
     `used` are those lots as they are stored, and how many points each gets back; `debit` is where
     the points are: `held`, or `redeemed` when they were spent. A lot that would lapse sooner than
-    `grace` from now is good until then. `occurred_at` is when it was due, now if left out.
+    `grace` from now is good until then. `activities` of the member since the points were used
+    renew the lots that follow activity, as if they had stayed. `occurred_at` is when it was due,
+    now if left out.
     """
     account = replace(account, lots={**{lot.id: lot for lot, _ in used}, **account.lots})
     posting = Posting(
@@ -76,7 +80,11 @@ def give_back(
         programme_version=programme_version,
         occurred_at=occurred_at or stamp.at,
         lots=tuple(
-            _lasting(account.lots[lot.id].given(points), stamp=stamp, grace=grace)
+            _lasting(
+                renewed_since(account.lots[lot.id].given(points), activities=activities),
+                stamp=stamp,
+                grace=grace,
+            )
             for lot, points in used
         ),
     )

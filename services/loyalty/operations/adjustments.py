@@ -13,6 +13,7 @@ from services.loyalty.domain.adjustments import (
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.programme import expires_at
 from services.loyalty.operations.points import lock_settled, settle, stamp_of
+from services.loyalty.operations.stale import release_ran_out
 from services.loyalty.store import adjustments as store
 from services.loyalty.store.accounts import LockedMember, lock_member
 from services.loyalty.store.books import save_members
@@ -52,7 +53,7 @@ async def adjust_points(
         )
         transaction.record(requested, subject=member_id)
     else:
-        member = _apply(transaction, member=member, adjustment=adjustment)
+        member = await _apply(transaction, member=member, adjustment=adjustment)
     await save_members(transaction.session, [member])
     store.add_adjustment(transaction.session, adjustment)
     if adjustment.state == "applied":
@@ -97,18 +98,20 @@ async def decide_adjustment(
         return adjustment
     adjustment.state = "applied"
     member = settle(transaction, member.active())
-    await save_members(session, [_apply(transaction, member=member, adjustment=adjustment)])
+    member = await _apply(transaction, member=member, adjustment=adjustment)
+    await save_members(session, [member])
     await _keep_reason(transaction, adjustment)
     return adjustment
 
 
-def _apply(
+async def _apply(
     transaction: Transaction, *, member: LockedMember, adjustment: Adjustment
 ) -> LockedMember:
     cause = _cause(adjustment)
     version, stamp = member.programme.version, stamp_of(transaction)
     until = None
     if adjustment.points < 0:
+        member = await release_ran_out(transaction, member)
         account = take_points(
             member.account,
             points=-adjustment.points,

@@ -1,4 +1,4 @@
-"""Checkout: vouchers and points held together, then captured by the order or released.
+"""Checkout: vouchers and points held together, then captured by the order.
 
 Locks are taken in one order everywhere: the member's account, the reservation, the vouchers by id.
 """
@@ -9,20 +9,20 @@ from datetime import timedelta
 
 from services.loyalty.domain.baskets import Basket, BasketLine, Choice, Quote
 from services.loyalty.domain.checkout import ReservationClosed, ReservationUnknown, quote
-from services.loyalty.domain.holds import capture, give_back, hold, last_used
+from services.loyalty.domain.holds import capture, hold
 from services.loyalty.domain.lots import Cause
 from services.loyalty.operations.points import lock_settled, stamp_of
+from services.loyalty.operations.reservations import vouchers_of
 from services.loyalty.operations.rewards import close_frozen
+from services.loyalty.operations.stale import release_ran_out
 from services.loyalty.store import reservations as store
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
 from services.loyalty.store.redemptions import add_redemption, close_redemption
 from services.loyalty.store.tables import Redemption, Reservation, Voucher
 from services.loyalty.store.voucher_uses import has_ordered
-from shared.contracts.loyalty import PointsRedeemed, PointsRestored, VoucherRedeemed
+from shared.contracts.loyalty import PointsRedeemed, VoucherRedeemed
 from shared.db import Transaction
-from shared.jobs import TRIED_PER_STEP, first_of
-from shared.kernel.errors import NotFound
 from shared.kernel.ids import new_id
 
 
@@ -31,12 +31,18 @@ async def reserve(
 ) -> Reservation:
     """Hold what was chosen for a basket, all or nothing, for as long as the programme says.
 
+    What the member's earlier holds and reservations hold past their time is free again.
     Raises MemberNotFound, MemberMerged, VoucherNotUsable, PointsNotUsable, InsufficientPoints.
     """
     session = transaction.session
     member = (await lock_settled(transaction, member_id=member_id, lots="open")).active()
+    member = await release_ran_out(transaction, member)
     owned = await store.vouchers_for_checkout(
-        session, member_id=member_id, now=transaction.now, lock=True
+        session,
+        member_id=member_id,
+        now=transaction.now,
+        chosen=choice.voucher_ids,
+        lock=True,
     )
     basket = Basket(
         lines=tuple(lines),
@@ -62,26 +68,6 @@ async def reserve(
     return reservation
 
 
-async def release(transaction: Transaction, *, reservation_id: str) -> None:
-    """Give everything back; nothing happens when that was done before.
-
-    Raises NotFound, and ReservationClosed when an order has captured it.
-    """
-    await _release(transaction, reservation_id=reservation_id, as_="released")
-
-
-async def release_stale(transaction: Transaction) -> int:
-    """Give back one reservation whose time is over; how many there were, 0 or 1."""
-
-    async def give_up(reservation_id: str) -> int:
-        await _release(transaction, reservation_id=reservation_id, as_="expired")
-        return 1
-
-    session, now = transaction.session, transaction.now
-    stale = await store.stale_reservations(session, now=now, limit=TRIED_PER_STEP)
-    return await first_of(transaction, stale, give_up)
-
-
 async def capture_reservation(
     transaction: Transaction, *, member: LockedMember, reservation_id: str, order_id: str
 ) -> LockedMember:
@@ -100,7 +86,7 @@ async def capture_reservation(
     reservation.state = "captured"
     reservation.order_id = order_id
     reservation.closed_at = transaction.now
-    for voucher in await _vouchers(transaction, reservation):
+    for voucher in await vouchers_of(transaction, reservation):
         await _redeem(transaction, voucher=voucher, reservation=reservation)
     if reservation.redemption_id is None:
         return member
@@ -121,56 +107,6 @@ async def capture_reservation(
         member.account,
         points=reservation.points,
         cause=Cause(kind="redemption", id=reservation.redemption_id),
-        programme_version=member.programme.version,
-        stamp=stamp_of(transaction),
-    )
-    return member.with_account(account)
-
-
-async def _release(transaction: Transaction, *, reservation_id: str, as_: str) -> None:
-    session = transaction.session
-    reservation = await store.find_reservation(session, reservation_id=reservation_id)
-    if reservation is None:
-        raise NotFound
-    member = await lock_settled(transaction, member_id=reservation.member_id, lots="open")
-    await session.refresh(reservation, with_for_update=True)
-    if reservation.state in ("released", "expired"):
-        return
-    if reservation.state == "captured":
-        raise ReservationClosed(id=reservation_id, state=reservation.state)
-    while reservation.member_id != member.id:  # a merge or its reversal came in between
-        member = await lock_settled(transaction, member_id=reservation.member_id, lots="open")
-    reservation.state = as_
-    reservation.closed_at = transaction.now
-    for voucher in await _vouchers(transaction, reservation):
-        voucher.reservation_id = None
-        if voucher.state == "frozen":
-            await close_frozen(transaction, voucher=voucher, used=False)
-        else:
-            voucher.state = "issued"
-    if reservation.redemption_id is not None:
-        member = await _give_back(transaction, member=member, reservation=reservation)
-    await save_members(session, [member])
-
-
-async def _give_back(
-    transaction: Transaction, *, member: LockedMember, reservation: Reservation
-) -> LockedMember:
-    session, redemption_id = transaction.session, reservation.redemption_id
-    assert redemption_id is not None
-    await close_redemption(
-        session, redemption_id=redemption_id, state="released", at=transaction.now
-    )
-    restored = PointsRestored(
-        member_id=member.id, redemption_id=redemption_id, points=reservation.points
-    )
-    transaction.record(restored, subject=member.id)
-    used = await store.held_lots(session, member_id=member.id, redemption_id=redemption_id)
-    account = give_back(
-        member.account,
-        used=last_used(used, points=reservation.points),
-        debit="held",
-        cause=Cause(kind="redemption", id=redemption_id),
         programme_version=member.programme.version,
         stamp=stamp_of(transaction),
     )
@@ -203,12 +139,6 @@ async def _hold_points(
             stamp=stamp_of(transaction),
         )
     await save_members(transaction.session, [member.with_account(account)])
-
-
-async def _vouchers(transaction: Transaction, reservation: Reservation) -> Sequence[Voucher]:
-    """The vouchers of this reservation; those of rewards taken back meanwhile are frozen."""
-    ids = [one["id"] for one in reservation.vouchers]
-    return await store.vouchers_of(transaction.session, voucher_ids=ids) if ids else []
 
 
 async def _redeem(transaction: Transaction, *, voucher: Voucher, reservation: Reservation) -> None:

@@ -8,8 +8,8 @@ from typing import Final
 from services.loyalty.domain.erasure import write_off
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.members import MemberMerged, MemberNotFound
-from services.loyalty.operations.checkout import release
 from services.loyalty.operations.points import settle, stamp_of
+from services.loyalty.operations.reservations import release
 from services.loyalty.operations.rewards import close_frozen
 from services.loyalty.store import erasure as store
 from services.loyalty.store.accounts import lock_members

@@ -12,7 +12,13 @@ from services.loyalty.domain.points import taken_by
 from services.loyalty.domain.redemptions import AlreadyHeld, is_to_release, points_to_capture
 from services.loyalty.operations.activity import note_activity
 from services.loyalty.operations.points import lock_settled, settle, stamp_of
-from services.loyalty.operations.returns import lock_redemption, return_points, standing_of
+from services.loyalty.operations.returns import (
+    end_hold,
+    lock_redemption,
+    return_points,
+    standing_of,
+)
+from services.loyalty.operations.stale import release_ran_out
 from services.loyalty.store import redemptions as store
 from services.loyalty.store.accounts import LockedMember, lock_members
 from services.loyalty.store.books import save_members
@@ -53,12 +59,7 @@ async def hold_points(
     """
     session = transaction.session
     member = (await lock_settled(transaction, member_id=member_id, lots="open")).active()
-    stale = await store.stale_holds(
-        session, member_ids=[member_id], now=transaction.now, limit=None
-    )
-    member = (await _release_stale(transaction, members={member_id: member}, holds=stale))[
-        member_id
-    ]
+    member = await release_ran_out(transaction, member)
     known = await store.find_hold(
         session, member_id=member_id, purpose=purpose, reference=reference
     )
@@ -164,19 +165,8 @@ async def _release_stale(
     """Release holds as of the moment when they ran out; the caller saves the members."""
     released = dict(members)
     for redemption in holds:
-        released[redemption.member_id] = await return_points(
-            transaction,
-            member=released[redemption.member_id],
-            redemption=redemption,
-            points=redemption.points,
-            debit="held",
-            occurred_at=redemption.hold_expires_at,
-        )
-        redemption.state = "released"
-        redemption.closed_at = redemption.hold_expires_at
-    if holds:
-        # Now, so that a new hold for the same purpose and reference finds the place free.
-        await transaction.session.flush()
+        member = released[redemption.member_id]
+        released[member.id] = await end_hold(transaction, member=member, redemption=redemption)
     return released
 
 

@@ -13,6 +13,7 @@ from services.loyalty.operations.points import lock_settled, stamp_of
 from services.loyalty.store.books import save_members
 from services.loyalty.store.entry_reasons import add_reason
 from services.loyalty.store.lots import find_lot
+from services.loyalty.store.redemptions import lots_held
 from services.loyalty.store.tables import ExpiryExtension
 from shared.contracts.loyalty import PointsReinstated
 from shared.db import Transaction
@@ -41,12 +42,19 @@ async def extend_lots(
 ) -> Sequence[ExpiryExtension]:
     """Move the expiry of these lots, or of all that lapse before, to the end of a business day.
 
-    Raises InvalidField for a moment that is past, MemberNotFound, MemberMerged, LotNotOpen,
+    Lots of which points are held are among them: these come back with the later day. Raises
+    InvalidField for a moment that is past, MemberNotFound, MemberMerged, LotNotOpen,
     ExpiryNotLater and NothingToExtend.
     """
     until = _future(transaction, expires_at)
     settled = await _settled(transaction, member_id=member_id)
-    ended = extend(settled.member.account, lot_ids=lot_ids, until=until, at=transaction.now)
+    ended = extend(
+        settled.member.account,
+        lot_ids=lot_ids,
+        until=until,
+        at=transaction.now,
+        held=await lots_held(transaction.session, member_id=member_id),
+    )
     member = settled.member.with_account(ended.account)
     kept = await record_ended(transaction, [EndedMember(member=member, ended=ended)], note=reason)
     await save_members(transaction.session, [member])

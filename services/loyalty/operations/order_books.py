@@ -86,6 +86,7 @@ async def spent_on(transaction: Transaction, *, order: Order | OrderFacts) -> Sp
         member_id=order.member_id,
         order_id=order.order_id,
         reservation_id=order.reservation_id,
+        paid_at=min(order.paid_at, transaction.now) if isinstance(order, OrderFacts) else None,
     )
 
 

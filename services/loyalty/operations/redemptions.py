@@ -10,12 +10,13 @@ from services.loyalty.domain.members import MemberNotFound
 from services.loyalty.domain.points import redeem, taken_by
 from services.loyalty.operations.activity import note_activity, renewed
 from services.loyalty.operations.points import lock_settled, settle, stamp_of
+from services.loyalty.operations.stale import release_ran_out
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
 from services.loyalty.store.readings import MemberReader
 from services.loyalty.store.redemption_batches import NewRedemption, save_redemptions
 from services.loyalty.store.redemptions import add_redemption
-from shared.batches import Saving
+from shared.batches import NeedsOwnTransaction, Saving
 from shared.contracts.loyalty import PointsRedeemed
 from shared.db import Occasion, Transaction
 from shared.kernel.ids import new_id
@@ -78,13 +79,17 @@ class Redemptions:
     def decide(self, state: Redeeming, command: RedeemPoints, occasion: Occasion) -> Redeemed:
         """Spend available points.
 
-        Raises MemberNotFound, MemberMerged, InsufficientPoints, and NeedsCare where lots past
-        their day have to be settled first.
+        Raises MemberNotFound, MemberMerged, InsufficientPoints, NeedsCare where lots past their
+        day have to be settled first, and NeedsOwnTransaction where points would suffice together
+        with those that are held: their time may be over.
         """
         found = state.members.get(command.member_id)
         if found is None:
             raise MemberNotFound
-        spent, redeemed = _spend(settle(occasion, found.active()), command, occasion)
+        member = settle(occasion, found.active())
+        if _needs_held(member, command):
+            raise NeedsOwnTransaction
+        spent, redeemed = _spend(member, command, occasion)
         state.members[command.member_id] = renewed(spent, at=occasion.now, now=occasion.now)
         state.changed.add(command.member_id)
         state.redemptions.append(redeemed.redemption)
@@ -103,13 +108,23 @@ class Redemptions:
 async def redeem_points(transaction: Transaction, *, command: RedeemPoints) -> Redeemed:
     """The same in a transaction of its own, for what batches do not decide.
 
-    Raises MemberNotFound, MemberMerged and InsufficientPoints.
+    Where the points do not suffice, what is held past its time is released first. Raises
+    MemberNotFound, MemberMerged and InsufficientPoints.
     """
     member = await lock_settled(transaction, member_id=command.member_id, lots="open")
-    spent, redeemed = _spend(member.active(), command, transaction)
+    member = member.active()
+    if _needs_held(member, command):
+        member = await release_ran_out(transaction, member)
+    spent, redeemed = _spend(member, command, transaction)
     await save_members(transaction.session, [await note_activity(transaction, spent)])
     add_redemption(transaction.session, redeemed.redemption.row())
     return redeemed
+
+
+def _needs_held(member: LockedMember, command: RedeemPoints) -> bool:
+    """Whether there are enough points only together with those that are held."""
+    balances = member.account.balances
+    return balances.available < command.points <= balances.available + balances.held
 
 
 def _spend(

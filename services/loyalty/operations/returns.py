@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from services.loyalty.domain.holds import UsedPoints, give_back, last_used
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.redemptions import RedemptionOfCheckout, Standing
+from services.loyalty.operations.activity import missed_by, settle_returned
 from services.loyalty.operations.points import stamp_of
 from services.loyalty.store.accounts import LockedMember, lock_member
 from services.loyalty.store.redemptions import find_redemption, is_of_checkout, used_lots
@@ -63,20 +64,46 @@ async def return_points(
 ) -> LockedMember:
     """Give points of a redemption back to the lots that paid; the caller saves the member.
 
-    They are counted on the redemption, so that none comes back twice.
+    They are counted on the redemption, so that none comes back twice. Lots that follow activity
+    are good for as long as if the points had stayed.
     """
     used = await used_lots(transaction.session, member_id=member.id, redemption_id=redemption.id)
+    used = last_used(used, points=points)
+    lots = [lot for lot, _ in used]
+    activities = await missed_by(
+        transaction, member_id=member.id, lots=lots, since=redemption.created_at
+    )
     account = give_back(
         member.account,
-        used=last_used(used, points=points),
+        used=used,
         debit=debit,
         cause=Cause(kind="redemption", id=redemption.id),
         programme_version=member.programme.version,
         stamp=stamp_of(transaction),
         grace=grace,
+        activities=activities,
         occurred_at=occurred_at,
     )
     redemption.returned_points += points
     restored = PointsRestored(member_id=member.id, redemption_id=redemption.id, points=points)
     transaction.record(restored, subject=member.id)
-    return member.with_account(account)
+    return await settle_returned(
+        transaction, member.with_account(account), lots=lots, activities=activities
+    )
+
+
+async def end_hold(
+    transaction: Transaction, *, member: LockedMember, redemption: Redemption
+) -> LockedMember:
+    """Release a hold as of the moment when it ran out; the caller saves the member."""
+    member = await return_points(
+        transaction,
+        member=member,
+        redemption=redemption,
+        points=redemption.points,
+        debit="held",
+        occurred_at=redemption.hold_expires_at,
+    )
+    redemption.state = "released"
+    redemption.closed_at = redemption.hold_expires_at
+    return member

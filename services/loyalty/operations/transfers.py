@@ -15,6 +15,7 @@ from services.loyalty.domain.transfers import (
     transfer,
 )
 from services.loyalty.operations.points import settle, stamp_of
+from services.loyalty.operations.stale import release_ran_out
 from services.loyalty.store import transfers as store
 from services.loyalty.store.accounts import LockedMember, lock_members
 from services.loyalty.store.books import save_members
@@ -46,8 +47,9 @@ async def transfer_points(
     """Give available points to another member, within the limits of the sender's business day.
 
     Both accounts are locked at once, in the order of their ids, so two opposite transfers never
-    wait for each other; the day is counted under the sender's lock. Raises MemberNotFound,
-    MemberMerged, InsufficientPoints, and what domain.transfers refuses.
+    wait for each other; the day is counted under the sender's lock. What the sender holds past its
+    time is released first. Raises MemberNotFound, MemberMerged, InsufficientPoints, and what
+    domain.transfers refuses.
     """
     if member_id == to_member_id:
         raise TransferToSelf
@@ -58,6 +60,7 @@ async def transfer_points(
     if member_id not in locked:
         raise MemberNotFound
     sender = settle(transaction, locked[member_id].active())
+    sender = await release_ran_out(transaction, sender)
     receiver = settle(transaction, _recipient(locked.get(to_member_id)))
     await _require_limits(transaction, sender=sender, points=points)
     row = Transfer(

@@ -30,14 +30,17 @@ async def quote_for(
     choice: Choice,
     now: datetime,
 ) -> TimedQuote:
-    """Price a basket for a member, holding nothing. Three queries.
+    """Price a basket for a member, holding nothing. Three queries, a fourth for who chose out of
+    more vouchers than are read.
 
     Raises MemberNotFound, VoucherNotUsable and PointsNotUsable.
     """
     wallet = await find_wallet(session, member_id=member_id, now=now)
     if wallet is None:
         raise MemberNotFound
-    owned = await vouchers_for_checkout(session, member_id=member_id, now=now)
+    owned = await vouchers_for_checkout(
+        session, member_id=member_id, now=now, chosen=choice.voucher_ids
+    )
     basket = Basket(
         lines=tuple(lines),
         has_ordered=await has_ordered(session, member_id=member_id),

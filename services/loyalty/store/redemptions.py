@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, exists, text, update
+from sqlalchemy import ColumnElement, Row, exists, text, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,21 +18,25 @@ from shared.sql import execute
 
 # By the redemption alone, since entries stay where they were when their member was merged into
 # another. What came back to a lot and repaid debt from there is back all the same.
-_USED_LOTS: Final = text(
-    """
+_LOTS_USED: Final = """
     select lots.*, made_by.activity_months, paid.points as paid from (
       select parts.lot_id, -sum(parts.points)::bigint as points
       from point_entries as entries
       join lot_allocations as parts
         on parts.member_id = entries.member_id and parts.entry_seq = entries.seq
-      where entries.cause_kind = 'redemption' and entries.cause_id = :redemption_id
+      where entries.cause_kind = 'redemption' and entries.cause_id {whose}
         and entries.kind <> 'repaid'
       group by parts.lot_id having sum(parts.points) < 0
     ) as paid
     join point_lots as lots on lots.member_id = :member_id and lots.id = paid.lot_id
     join programme_versions as made_by on made_by.version = lots.programme_version
     order by lots.id
-    """
+"""
+_USED_LOTS: Final = text(_LOTS_USED.format(whose="= :redemption_id"))
+_LOTS_HELD: Final = text(
+    _LOTS_USED.format(
+        whose="in (select id from redemptions where member_id = :member_id and state = 'held')"
+    )
 )
 _AS_HELD: Final = text(
     """
@@ -161,9 +165,13 @@ async def used_lots(
     rows = await execute(
         session, _USED_LOTS, {"member_id": member_id, "redemption_id": redemption_id}
     )
-    return [
-        (replace(stored_lot(row), renewal_months=row.activity_months), row.paid) for row in rows
-    ]
+    return [_part(row) for row in rows]
+
+
+async def lots_held(session: AsyncSession, *, member_id: str) -> list[tuple[Lot, int]]:
+    """The lots of which points are held at present, at checkout too, and how many of each."""
+    rows = await execute(session, _LOTS_HELD, {"member_id": member_id})
+    return [_part(row) for row in rows]
 
 
 async def as_held(
@@ -183,6 +191,10 @@ async def as_held(
         debt=row.debt_after,
     )
     return balances, tuple(Allocation(**part) for part in orjson.loads(row.lots))
+
+
+def _part(row: Row[Any]) -> tuple[Lot, int]:
+    return replace(stored_lot(row), renewal_months=row.activity_months), row.paid
 
 
 def _own_holds() -> tuple[ColumnElement[bool], ...]:

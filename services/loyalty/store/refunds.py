@@ -1,5 +1,6 @@
 """What refunds must know beside their order: the lots that its points came from."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, text
@@ -7,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.clawbacks import DrawnLot, SpentPoints
 from services.loyalty.domain.lots import Cause, Lot
+from services.loyalty.store.activity import activities_since
 from shared.sql import execute
 
 # Every entry that the order caused says what it drew on: what its points paid with, what came back
@@ -15,7 +17,8 @@ from shared.sql import execute
 _SPENT: Final = text(
     """
     select redemptions.id as redemption_id, redemptions.points as spent,
-      redemptions.returned_points as returned, lots.*, drawn.paid, drawn.out, own
+      redemptions.returned_points as returned, redemptions.created_at as since,
+      lots.*, made_by.activity_months, drawn.paid, drawn.out, own
     from reservations
     join redemptions on redemptions.id = reservations.redemption_id
     cross join lateral (
@@ -39,6 +42,7 @@ _SPENT: Final = text(
       group by parts.lot_id
     ) as drawn
     join point_lots as lots on lots.member_id = :member_id and lots.id = drawn.lot_id
+    join programme_versions as made_by on made_by.version = lots.programme_version
     cross join lateral (
       select (lots.cause_kind, lots.cause_id) = ('order', cast(:order_id as text)) as own
     ) as mine
@@ -50,11 +54,17 @@ _SPENT: Final = text(
 
 
 async def find_spent_points(
-    session: AsyncSession, *, member_id: str, order_id: str, reservation_id: str
+    session: AsyncSession,
+    *,
+    member_id: str,
+    order_id: str,
+    reservation_id: str,
+    paid_at: datetime | None = None,
 ) -> SpentPoints | None:
     """The points that paid a part of an order, read under the lock on its member's account.
 
-    None when points did not, or not out of this member's lots.
+    `paid_at` is when the order was paid if it is not on record yet. None when points did not pay,
+    or not out of this member's lots.
     """
     rows = await execute(
         session,
@@ -64,11 +74,16 @@ async def find_spent_points(
     lots = rows.all()
     if not any(row.paid for row in lots):
         return None
+    activities: list[datetime] = []
+    if any(row.activity_months for row in lots):
+        activities = await activities_since(session, member_id=member_id, since=lots[0].since)
+        activities = sorted([*activities, *([paid_at] if paid_at else [])])
     return SpentPoints(
         redemption_id=lots[0].redemption_id,
         points=lots[0].spent,
         returned=lots[0].returned,
         lots=tuple(_drawn(row) for row in lots),
+        activities=tuple(activities),
     )
 
 
@@ -83,5 +98,6 @@ def _drawn(row: Row[Any]) -> DrawnLot:
         expires_at=row.expires_at,
         programme_version=row.programme_version,
         created_at=row.created_at,
+        renewal_months=row.activity_months,
     )
     return DrawnLot(lot=lot, paid=row.paid, out=row.out, own=row.own)

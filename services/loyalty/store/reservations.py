@@ -9,33 +9,38 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.baskets import OwnedVoucher
-from services.loyalty.domain.lots import Lot
-from services.loyalty.store.lots import stored_lot
 from services.loyalty.store.tables import Reservation, Voucher, VoucherTemplate
 from services.loyalty.store.vouchers import standing_of
 from shared.sql import execute
 
-#: A wallet with more vouchers than this is quoted by the ones that lapse soonest.
+#: A wallet with more vouchers than this is quoted by those that lapse soonest, and the chosen.
 _VOUCHERS_MAX: Final = 200
-_HELD_LOTS: Final = text(
+_ANYTHING_RAN_OUT: Final = text(
     """
-    select lots.*, -parts.points as held
-    from point_entries as entries
-    join lot_allocations as parts
-      on parts.member_id = entries.member_id and parts.entry_seq = entries.seq
-    join point_lots as lots on lots.member_id = :member_id and lots.id = parts.lot_id
-    where entries.kind = 'held' and entries.cause_kind = 'redemption'
-      and entries.cause_id = :redemption_id
-    order by lots.id
+    select exists (
+      select from redemptions
+      where member_id = :member_id and state = 'held' and hold_expires_at <= :now
+    ) or exists (
+      select from reservations
+      where member_id = :member_id and state = 'held' and expires_at <= :now
+    )
     """
 )
 
 
 async def vouchers_for_checkout(
-    session: AsyncSession, *, member_id: str, now: datetime, lock: bool = False
+    session: AsyncSession,
+    *,
+    member_id: str,
+    now: datetime,
+    chosen: Sequence[str] = (),
+    lock: bool = False,
 ) -> list[tuple[Voucher, OwnedVoucher]]:
-    """The member's vouchers that are not used up, soonest to lapse first; locked if wanted."""
-    wanted = (
+    """The member's vouchers that are not used up, soonest to lapse first; locked if wanted.
+
+    Of very many some, and those that were `chosen` in any case.
+    """
+    usable = (
         select(Voucher, VoucherTemplate)
         .join(VoucherTemplate, col(VoucherTemplate.id) == col(Voucher.template_id))
         .where(
@@ -44,13 +49,14 @@ async def vouchers_for_checkout(
             col(Voucher.expires_at) > now,
         )
         .order_by(col(Voucher.expires_at), col(Voucher.id))
-        .limit(_VOUCHERS_MAX)
     )
     if lock:
-        wanted = wanted.with_for_update(of=Voucher)
-    return [
-        (voucher, _owned(voucher, template)) for voucher, template in await session.exec(wanted)
-    ]
+        usable = usable.with_for_update(of=Voucher)
+    found = list(await session.exec(usable.limit(_VOUCHERS_MAX)))
+    beyond = set(chosen) - {voucher.id for voucher, _ in found}
+    if beyond and len(found) == _VOUCHERS_MAX:
+        found += await session.exec(usable.where(col(Voucher.id).in_(beyond)))
+    return [(voucher, _owned(voucher, template)) for voucher, template in found]
 
 
 async def add_reservation(session: AsyncSession, reservation: Reservation) -> None:
@@ -80,6 +86,30 @@ async def stale_reservations(session: AsyncSession, *, now: datetime, limit: int
     return found.all()
 
 
+async def anything_ran_out(session: AsyncSession, *, member_id: str, now: datetime) -> bool:
+    """Whether a hold or a reservation of a member is past its time and not released yet."""
+    asked = {"member_id": member_id, "now": now}
+    return bool((await execute(session, _ANYTHING_RAN_OUT, asked)).scalar_one())
+
+
+async def reservations_ran_out(
+    session: AsyncSession, *, member_id: str, now: datetime
+) -> Sequence[Reservation]:
+    """Reservations of a locked member whose time is over, in the order of their ends; locked."""
+    found = await session.exec(
+        select(Reservation)
+        .where(
+            col(Reservation.member_id) == member_id,
+            col(Reservation.state) == "held",
+            col(Reservation.expires_at) <= now,
+        )
+        .order_by(col(Reservation.expires_at), col(Reservation.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
+
+
 async def vouchers_of(session: AsyncSession, *, voucher_ids: Sequence[str]) -> Sequence[Voucher]:
     """Vouchers by id, locked in order of their ids."""
     found = await session.exec(
@@ -90,25 +120,6 @@ async def vouchers_of(session: AsyncSession, *, voucher_ids: Sequence[str]) -> S
         .execution_options(populate_existing=True)
     )
     return found.all()
-
-
-async def held_lots(
-    session: AsyncSession, *, member_id: str, redemption_id: str
-) -> list[tuple[Lot, int]]:
-    """The lots that a hold took from, as they are now, and how much it took of each.
-
-    Lots keep their ids in a merge: whoever was the member then, they are this one's now.
-    """
-    rows = await execute(
-        session, _HELD_LOTS, {"member_id": member_id, "redemption_id": redemption_id}
-    )
-    return [
-        (
-            stored_lot(row),
-            row.held,
-        )
-        for row in rows
-    ]
 
 
 def _owned(voucher: Voucher, template: VoucherTemplate) -> OwnedVoucher:

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.transfers import SentToday
-from services.loyalty.store.tables import Transfer
+from services.loyalty.store.tables import Member, Transfer
 
 
 def add_transfer(session: AsyncSession, transfer: Transfer) -> None:
@@ -22,10 +22,14 @@ async def find_transfer(session: AsyncSession, *, transfer_id: str) -> Transfer 
 async def sent_between(
     session: AsyncSession, *, member_id: str, since: datetime, until: datetime
 ) -> SentToday:
-    """What a member has sent from a moment on until just before another."""
+    """What a member has sent from a moment on until just before another.
+
+    With what those sent who live on in this member by a merge.
+    """
+    merged = select(Member.id).where(col(Member.merged_into) == member_id)
     found = await session.exec(
         select(func.coalesce(func.sum(Transfer.points), 0), func.count()).where(
-            col(Transfer.member_id) == member_id,
+            or_(col(Transfer.member_id) == member_id, col(Transfer.member_id).in_(merged)),
             col(Transfer.created_at) >= since,
             col(Transfer.created_at) < until,
         )

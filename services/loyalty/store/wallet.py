@@ -32,6 +32,12 @@ _WALLET: Final = f"""
       (select coalesce(sum(remaining), 0)::bigint from point_lots as lots
        where lots.member_id = accounts.member_id and lots.state = 'pending'
          and lots.available_at <= :now) as due,
+      case when accounts.debt > 0 then
+        (select json_agg(json_build_array(remaining, expires_at) order by available_at, id)
+         from point_lots as lots
+         where lots.member_id = accounts.member_id and lots.state = 'pending'
+           and lots.available_at <= :now and lots.remaining > 0)
+      end::text as repaying,
       (select coalesce(json_agg(json_build_array(points, expires_at) order by expires_at), '[]')
        from (
          select sum(remaining)::bigint as points, expires_at from (
@@ -94,7 +100,7 @@ def _wallet(row: Any) -> Wallet:
     )
     return Wallet(
         balances=settled(balances, due=row["due"]),
-        expiring=_schedule(row["expiring"], repaid=min(row["due"], row["debt"])),
+        expiring=_schedule(row["expiring"], repaying=row["repaying"], debt=row["debt"]),
         standing=Standing(
             tier_code=row["tier_code"],
             floor_code=row["tier_floor"],
@@ -107,12 +113,20 @@ def _wallet(row: Any) -> Wallet:
     )
 
 
-def _schedule(written: str, *, repaid: int) -> list[Expiring]:
-    """When points lapse, soonest first, less those that are about to repay debt."""
+def _schedule(written: str, *, repaying: str | None, debt: int) -> list[Expiring]:
+    """When points lapse, soonest first, less those that are about to repay debt.
+
+    These are taken from the lots that are due, in the order in which they were: `repaying`, None
+    where nothing is due or owed.
+    """
+    repaid: dict[str | None, int] = {}
+    for points, expires_at in orjson.loads(repaying or "[]"):
+        part = min(points, debt)
+        debt -= part
+        repaid[expires_at] = repaid.get(expires_at, 0) + part
     schedule = []
     for points, expires_at in orjson.loads(written):
-        left = points - min(points, repaid)
-        repaid -= points - left
+        left = points - repaid.get(expires_at, 0)
         if left:
             schedule.append(Expiring(points=left, expires_at=datetime.fromisoformat(expires_at)))
     return schedule

@@ -11,6 +11,7 @@ from services.loyalty.jobs import JOBS
 from shared.jobs import run_due
 from shared.kernel.clock import rfc3339
 from tests.integration.loyalty.audit import audit
+from tests.integration.loyalty.moves import publish
 from tests.integration.loyalty.people import enrol, points_of, refund, spendable
 from tests.integration.loyalty.vouchers_world import hear, reversal_due, reward_due, template
 from tests.support.service import ServiceUnderTest, Starter
@@ -52,6 +53,45 @@ async def test_points_pay_at_most_half_and_not_less_than_the_least(
     assert (await quote(loyalty, member, points=12_951)).status_code == 409
     priced = (await quote(loyalty, member, points=12_950)).json()
     assert priced["payable_fen"] == BASKET_FEN - 12_950
+
+
+async def test_points_that_are_not_worth_a_fen_are_not_taken(loyalty: ServiceUnderTest) -> None:
+    await publish(loyalty, redeem={"points_per_yuan": 1_000, "least_points": 1})
+    member = await spendable(loyalty, points=1_000)
+    for points in (1, 9):
+        for reply in (
+            await quote(loyalty, member, points=points),
+            await reserve(loyalty, member, points=points),
+        ):
+            assert (reply.status_code, reply.json()["code"]) == (409, "points_not_usable")
+            assert "10" in reply.json()["detail"]
+    assert await points_of(loyalty, member) == balances(available=1_000)
+    held = await reserved(loyalty, member, points=10)
+    assert held["points"] == {"used": 10, "value_fen": 1}
+    poor = await spendable(loyalty, points=9)
+    assert (await quote(loyalty, poor)).json()["points"]["max_usable"] == 0
+
+
+async def test_a_voucher_is_used_however_many_lapse_before_it(loyalty: ServiceUnderTest) -> None:
+    member = await enrol(loyalty)
+    wanted = await give(loyalty, member, amount_fen=5_000, threshold_fen=0, validity_days=90)
+    await give(loyalty, member, amount_fen=1_000, threshold_fen=0)
+    await loyalty.change(
+        """
+        insert into vouchers
+        select (jsonb_populate_record(one, jsonb_build_object(
+          'id', 'vch_' || lpad(n::text, 26, '0'), 'code', 'C' || n, 'source_id', 'S' || n))).*
+        from vouchers as one, generate_series(1, 205) as n where one.id <> :wanted
+        """,
+        wanted=wanted,
+    )
+    assert len((await quote(loyalty, member)).json()["vouchers"]) == 200
+    found = (await quote(loyalty, member, voucher_ids=[wanted])).json()
+    assert (found["discount_fen"], found["best"]["voucher_ids"]) == (5_000, [wanted])
+    held = await reserved(loyalty, member, voucher_ids=[wanted])
+    assert await state_of(loyalty, wanted) == "held"
+    await order(loyalty, member, reservation_id=held["id"])
+    assert await state_of(loyalty, wanted) == "redeemed"
 
 
 async def test_an_order_uses_up_what_was_reserved_for_it(loyalty: ServiceUnderTest) -> None:

@@ -8,6 +8,8 @@ from services.loyalty.jobs import JOBS
 from shared.jobs import run_due
 from shared.kernel.clock import rfc3339
 from tests.integration.loyalty.audit import audit
+from tests.integration.loyalty.imports_points_world import balance, imported
+from tests.integration.loyalty.members_world import indebted
 from tests.integration.loyalty.people import (
     complete,
     enrol,
@@ -334,6 +336,34 @@ async def test_points_about_to_repay_debt_are_shown_as_if_they_had(
     assert (seen["available"], seen["debt"]) == (120, 0)
     assert [one["points"] for one in seen["expiring"]] == [120]
 
+    assert await run_due(RELEASE, database=loyalty.database) == 1
+    assert (await wallet_of(loyalty, member_id))["points"] == seen
+    await audit(loyalty)
+
+
+async def test_the_wallet_takes_debt_from_the_lot_that_is_due_first_as_the_ledger_will(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await indebted(loyalty, points=50)
+    start = loyalty.clock.now()
+    lines = [
+        balance(
+            reference,
+            100,
+            identity_value=None,
+            member_id=member_id,
+            available_at=rfc3339(start + timedelta(days=due)),
+            expires_at=rfc3339(start + timedelta(days=lapses)),
+        )
+        for reference, due, lapses in (("X-1", 5, 400), ("X-2", 6, 100))
+    ]
+    assert (await imported(loyalty, lines))["movements"] == len(lines)
+    loyalty.clock.at = start + timedelta(days=7)
+    seen = (await wallet_of(loyalty, member_id))["points"]
+    assert (seen["available"], seen["debt"]) == (150, 0)
+    assert [one["points"] for one in seen["expiring"]] == [100, 50]
+    schedule = await loyalty.call("show_expiry_schedule", member_id=member_id)
+    assert schedule.json()["data"] == seen["expiring"]
     assert await run_due(RELEASE, database=loyalty.database) == 1
     assert (await wallet_of(loyalty, member_id))["points"] == seen
     await audit(loyalty)

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.pool import QueuePool
 
 from tests.integration.loyalty.audit import audit
+from tests.integration.loyalty.members_world import merge
 from tests.integration.loyalty.moves import (
     NOTHING,
     conserved,
@@ -127,6 +128,22 @@ async def test_a_member_sends_so_many_points_a_business_day_and_no_more(
     assert await refused(loyalty, sender, receiver, 1) == (409, "transfer_limit_reached")
     loyalty.clock.advance(timedelta(minutes=1))
     assert (await transfer(loyalty, sender, receiver, 2_001)).status_code == 201
+    await end_well(loyalty)
+
+
+async def test_a_merge_gives_nobody_another_limit_on_the_same_day(
+    loyalty: ServiceUnderTest,
+) -> None:
+    one, other, third = [await enrol(loyalty) for _ in range(3)]
+    receiver = await enrol(loyalty)
+    await give(loyalty, one, 10_000)
+    assert (await transfer(loyalty, one, receiver, 5_000)).status_code == 201
+    await merge(loyalty, other, one)
+    assert await refused(loyalty, other, receiver, 1) == (409, "transfer_limit_reached")
+    await merge(loyalty, third, other)
+    assert await refused(loyalty, third, receiver, 1) == (409, "transfer_limit_reached")
+    loyalty.clock.advance(timedelta(days=1))
+    assert (await transfer(loyalty, third, receiver, 5_000)).status_code == 201
     await end_well(loyalty)
 
 

@@ -39,7 +39,9 @@ class Books(Rules):
         sender, state = self.active(who), self.members[to].state
         if state != "active":
             raise No("recipient_merged" if state == "merged" else "recipient_not_found")
-        today = [one.points for one in self.sent if (one.who, one.day) == (who, self.today)]
+        self.stale(who)
+        mine = {who, *(n for n, one in self.members.items() if one.who == who)}
+        today = [one.points for one in self.sent if one.who in mine and one.day == self.today]
         if len(today) >= 3:
             raise No("transfer_count_reached")
         if sum(today) + points > 200:
@@ -70,6 +72,7 @@ class Books(Rules):
         if one.points > 0:
             self.lot(one.who, name, one.points)
         else:
+            self.stale(one.who)
             spend(self.members[one.who], -one.points)
         one.state = "approve"
 
@@ -132,9 +135,12 @@ class Books(Rules):
 
     @asked
     def extend(self, who: str, at: datetime) -> None:
-        """All lots that lapse before the end of a day are good until then."""
+        """All lots that lapse before the end of a day are good until then, what is held too."""
         member, until = self._ended(who), day_end(at)
-        lots = [lot for lot in member.lots.values() if lot.left and (lot.ends or until) < until]
+        held = {n for one in self.redemptions.values() if (one.who, one.state) == (who, "held")
+                for n, part in one.used.items() if part}  # fmt: skip
+        lots = [lot for n, lot in member.lots.items()
+                if (lot.left or n in held) and (lot.ends or until) < until]  # fmt: skip
         if not lots:
             raise No("nothing_to_extend")
         for lot in lots:
@@ -179,8 +185,7 @@ class Books(Rules):
         active = {who: one for who, one in self.members.items() if one.state == "active"}
         for who, member in active.items():
             self.settled(who)
-            self.stale(who, checkout=True)
-            self.stale(who, checkout=False)
+            self.stale(who)
             for ends in sorted({lot.ends for lot in member.lots.values() if lot.left and lot.ends}):
                 self._announce(who, member, ends)
         for who in active:

@@ -132,19 +132,23 @@ class Rules(Ledger):
 
     @asked
     def redeem(self, who: str, points: int, name: str) -> None:
+        if self.active(who).points(are_open=True) < points:
+            self.stale(who)
         self._spent(who, points, name)
 
     @asked
     def reserve(self, who: str, points: int, fen: int, name: str) -> None:
         """At checkout a point pays a fen."""
-        if points > min(fen, self.active(who).points(are_open=True)):
+        self.active(who)
+        self.stale(who)
+        if points > min(fen, self.members[who].points(are_open=True)):
             raise No("points_not_usable")
         self._spent(who, points, name, until=self.now + DAY / 96, state="held")
 
     @asked
     def hold(self, who: str, points: int, about: str, until: datetime, name: str) -> None:
         self.active(who)
-        self.stale(who, checkout=False)
+        self.stale(who)
         for one in self.redemptions.values():
             if (one.who, one.about, one.state) == (who, about, "held"):
                 if one.points != points:
@@ -152,12 +156,12 @@ class Rules(Ledger):
                 return
         self._spent(who, points, name, about=about, until=until, state="held")
 
-    def stale(self, who: str, *, checkout: bool) -> None:
-        """Holds whose time is over are released as of then, those of the checkout apart."""
-        ours = ((one.until, name) for name, one in self.redemptions.items()
-                if (one.who, one.state, name.startswith("rsv_")) == (who, "held", checkout)
-                and one.until <= self.now)  # fmt: skip
-        for at, name in sorted(ours):
+    def stale(self, who: str) -> None:
+        """Holds whose time is over are released as of then, those of the checkout first."""
+        ours = ((not name.startswith("rsv_"), one.until, name)
+                for name, one in self.redemptions.items()
+                if (one.who, one.state) == (who, "held") and one.until <= self.now)  # fmt: skip
+        for _, at, name in sorted(ours):
             self._end(name, "released", closed=at)
 
     def _end(self, name: str, state: str, *, kept: int = 0, closed: datetime) -> None:

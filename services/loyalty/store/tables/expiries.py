@@ -90,7 +90,7 @@ class ExpiryExtension(Table, table=True):
     id: str = words(primary_key=True)
     member_id: str = words()
     lot_id: str = words()
-    #: What remained of the lot.
+    #: What remained of the lot; with what is held of it, where an operator extended it.
     points: int = amount()
     reason: str = words()
     #: Why an operator wanted it.
