@@ -32,8 +32,9 @@ async def saver(loyalty: ServiceUnderTest, *lots: int) -> str:
     """Somebody with some lots of so many points each, all to be spent, lapsing month by month."""
     member_id = await enrol(loyalty)
     for month, points in enumerate(lots, start=4):
-        order_id = await place(loyalty, member_id, paid_fen=points * 100, paid_at=LONG_AGO)
-        await completed(loyalty, order_id, at=f"2026-0{month}-01T12:00:00+08:00")
+        at = f"2026-0{month}-01T12:00:00+08:00"
+        order_id = await place(loyalty, member_id, paid_fen=points * 100, paid_at=at)
+        await completed(loyalty, order_id, at=at)
     return member_id
 
 

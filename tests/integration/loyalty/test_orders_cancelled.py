@@ -156,7 +156,7 @@ async def test_a_completion_before_its_order_waits_for_it(loyalty: ServiceUnderT
     )
     assert (other.status_code, other.json()["code"]) == (409, "already_recorded_differently")
 
-    body = order_of(member_id, paid_fen=10_000, order_id="SO-EARLY")
+    body = order_of(member_id, paid_fen=10_000, order_id="SO-EARLY", paid_at=at)
     reply = await loyalty.call("record_order", json=body)
 
     assert (reply.status_code, reply.json()["state"]) == (201, "completed")
@@ -210,7 +210,9 @@ async def test_points_spent_on_an_order_go_back_in_proportion_to_their_lots(
 async def test_points_that_come_back_pay_for_what_is_taken_back(loyalty: ServiceUnderTest) -> None:
     member_id = await saver(loyalty, 500)
     held = await reserved(loyalty, member_id, points=500)
-    order_id = await place(loyalty, member_id, paid_fen=60_000, reservation_id=held["id"])
+    order_id = await place(
+        loyalty, member_id, paid_fen=60_000, reservation_id=held["id"], paid_at=LONG_AGO
+    )
     await completed(loyalty, order_id)
     spent = await loyalty.call(
         "redeem_points",

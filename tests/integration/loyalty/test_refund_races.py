@@ -50,7 +50,7 @@ class Overtaken(RefundRecordings):
 
 
 async def completing(loyalty: ServiceUnderTest, order_id: str) -> None:
-    await completed(loyalty, order_id, at="2026-11-24T12:00:00+08:00")
+    await completed(loyalty, order_id, at="2026-11-23T12:00:00+08:00")
 
 
 async def cancelling(loyalty: ServiceUnderTest, order_id: str) -> None:
