@@ -97,6 +97,15 @@ class Books(Rules):
             member.repay(member.in_turn())
 
     @asked
+    def remember(self, who: str, points: int) -> None:
+        """Points spent or lapsed in the past: only what imports brought can have been."""
+        member = self.active(who)
+        brought = [n for n in member.in_turn() if member.lots[n].cause == "import"]
+        if points > sum(member.lots[n].left for n in brought):
+            raise No("insufficient_points")
+        spend(member, points, brought)
+
+    @asked
     def unite(self, who: str, source: str, name: str) -> None:
         """Merge one member into another."""
         if who == source:
