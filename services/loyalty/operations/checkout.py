@@ -21,7 +21,7 @@ from services.loyalty.store.tables import Redemption, Reservation, Voucher
 from services.loyalty.store.voucher_uses import has_ordered
 from shared.contracts.loyalty import PointsRedeemed, PointsRestored, VoucherRedeemed
 from shared.db import Transaction
-from shared.jobs import TRIED_PER_STEP, first_of
+from shared.jobs import first_of
 from shared.kernel.errors import NotFound
 from shared.kernel.ids import new_id
 
@@ -78,7 +78,7 @@ async def release_stale(transaction: Transaction) -> int:
         return 1
 
     session, now = transaction.session, transaction.now
-    stale = await store.stale_reservations(session, now=now, limit=TRIED_PER_STEP)
+    stale = await store.stale_reservations(session, now=now, but=transaction.left_out)
     return await first_of(transaction, stale, give_up)
 
 
