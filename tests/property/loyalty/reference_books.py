@@ -85,6 +85,8 @@ class Books(Rules):
             if decision == "approve":
                 self._adjust(one, name)
             one.state, one.decided_by = decision, by
+            for merge in self.merges.values():  # it was decided for whoever lives on
+                merge.things = [thing for thing in merge.things if thing != name]
 
     @asked
     def bring(self, who: str, points: int) -> None:
