@@ -57,6 +57,11 @@ class PointsLine(MemberLine):
     reason: str | None = None
 
     @property
+    def happened_at(self) -> datetime | None:
+        """When points moved in the past; a balance stands as of the import."""
+        return self.occurred_at
+
+    @property
     def adds(self) -> bool:
         """Whether the member has more points afterwards."""
         return self.points > 0 and self.kind not in _SPENDING

@@ -45,8 +45,9 @@ async def find_owners(
     """Find each line's member, by id or identity; enrol whoever an unknown identity belongs to,
     if the import asks for it.
 
-    A merged member's lines go to the one who lives on; an erased member's are refused. Nobody is
-    held: that comes in its turn, and then `still_theirs` looks again.
+    A merged member's lines go to the one who lives on; an erased member's are refused, and those
+    about somebody who came back that tell of the time before, or of no time at all. Nobody is held:
+    that comes in its turn, and then `still_theirs` looks again.
     """
     by_id = await _by_id(transaction, lines)
     by_identity, enrolled = await _by_identity(
@@ -57,7 +58,7 @@ async def find_owners(
         found = _found(line, by_id=by_id, by_identity=by_identity)
         if found is None:
             refusals.append(refused(line, "member_unknown", pointer=_pointer(line)))
-        elif found.state != "active":
+        elif found.state != "active" or found.has_forgotten(line.happened_at):
             refusals.append(refused(line, "member_erased", pointer=_pointer(line)))
         else:
             owned.append(OwnedLine(line=line, member_id=found.id))
@@ -110,7 +111,9 @@ async def still_theirs(transaction: Transaction, *, owners: Owners[Line], vault:
     )
     for one in known:
         found = _found(one.line, by_id=by_id, by_identity=by_identity)
-        if found != FoundMember(id=one.member_id, state="active"):
+        if found is None or (found.id, found.state) != (one.member_id, "active"):
+            raise OwnersMoved
+        if found.has_forgotten(one.line.happened_at):
             raise OwnersMoved
 
 
