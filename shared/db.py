@@ -66,6 +66,8 @@ class Transaction(Occasion):
     """One transaction, as operations see it. Nobody inside commits."""
 
     session: AsyncSession
+    #: Of a job: whom this run has left out so far, because their part of it fails by itself.
+    left_out: set[str] = field(default_factory=set)
 
 
 class Database:
@@ -99,10 +101,20 @@ class Database:
         self.lanes = Lanes(self.engine)
 
     @asynccontextmanager
-    async def begin(self, *, actor: str) -> AsyncIterator[Transaction]:
-        """Open a transaction; commit it with its events at the end, or undo all on an exception."""
+    async def begin(
+        self, *, actor: str, left_out: set[str] | None = None
+    ) -> AsyncIterator[Transaction]:
+        """Open a transaction; commit it with its events at the end, or undo all on an exception.
+
+        `left_out` is what the transactions of one run of a job have in common.
+        """
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
-            transaction = Transaction(session=session, now=self.clock.now(), actor=actor)
+            transaction = Transaction(
+                session=session,
+                now=self.clock.now(),
+                actor=actor,
+                left_out=set() if left_out is None else left_out,
+            )
             async with session.begin():
                 yield transaction
                 # Flushed last, so that log ids are drawn after the locks of what they tell of.
@@ -112,12 +124,16 @@ class Database:
             self.on_events()
 
     async def run(
-        self, operation: Callable[[Transaction], Awaitable[Result]], *, actor: str
+        self,
+        operation: Callable[[Transaction], Awaitable[Result]],
+        *,
+        actor: str,
+        left_out: set[str] | None = None,
     ) -> Result:
         """Run an operation in a transaction of its own, again when PostgreSQL broke a deadlock."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                async with self.begin(actor=actor) as transaction:
+                async with self.begin(actor=actor, left_out=left_out) as transaction:
                     return await operation(transaction)
             except DBAPIError as error:
                 if attempt == _ATTEMPTS or sqlstate(error) not in _RETRYABLE:

@@ -25,7 +25,8 @@ Whom = TypeVar("Whom", str, Sequence[str])
 class Job:
     """Work that falls due. `step` does one bounded piece in a transaction and says how much.
 
-    It locks what it takes with SKIP LOCKED, so that replicas share the work and never repeat it.
+    It locks what it takes with SKIP LOCKED, so that replicas share the work and never repeat it;
+    and it looks past those in `transaction.left_out`, so that they hold up nobody behind them.
     """
 
     name: str
@@ -37,13 +38,20 @@ class Job:
 
 
 async def run_due(job: Job, *, database: Database, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Do all that is due now, piece by piece while `go_on` says so; how much that was."""
-    done = 0
-    while count := await database.run(job.step, actor=f"job:{job.name}"):
+    """Do all that is due now, piece by piece while `go_on` says so; how much that was.
+
+    A piece of which nothing is done ends the run, unless that is because it left somebody out:
+    then the next one is for those behind. Each is left out once, and tried again by the next run.
+    """
+    done, left_out = 0, set[str]()
+    while True:
+        known = len(left_out)
+        count = await database.run(job.step, actor=f"job:{job.name}", left_out=left_out)
         done += count
-        if not go_on():
-            break
-    return done
+        if not count and len(left_out) == known:
+            return done
+        if count and not go_on():
+            return done
 
 
 async def apart(
@@ -54,7 +62,8 @@ async def apart(
     """Do a step's work for all of these at once, or for one half after the other where that fails.
 
     So nobody whose rows are not as they should be holds up the others of the step: who fails alone
-    is left out, in the log and in a figure. Says how much was done. Raises what may pass by itself.
+    is left out for the rest of the run, in the log and in a figure. Says how much was done. Raises
+    what may pass by itself.
     """
     if not ids:
         return 0
@@ -64,7 +73,7 @@ async def apart(
         if is_transient(error):
             raise
         if len(ids) == 1:
-            _leave_out(transaction, ids[0])
+            leave_out(transaction, ids[0])
             return 0
     middle = len(ids) // 2
     done = await apart(transaction, ids[:middle], work)
@@ -85,13 +94,15 @@ async def first_of(
         except Exception as error:
             if is_transient(error):
                 raise
-            _leave_out(transaction, one)
+            leave_out(transaction, one)
     return 0
 
 
-def _leave_out(transaction: Transaction, who: str) -> None:
+def leave_out(transaction: Transaction, who: str) -> None:
+    """Go on without somebody whose part just failed, in the log and in a figure."""
+    transaction.left_out.add(who)
     JOB_LEFT_OUT.labels(transaction.actor).inc()
-    _log.exception("job left somebody out", actor=transaction.actor, id=who)
+    _log.exception("somebody was left out", actor=transaction.actor, id=who)
 
 
 async def _undoing(

@@ -48,7 +48,7 @@ BATCHED: Final = Counter(
 )
 JOB_RUNS: Final = Counter("huitou_job_runs_total", "Runs of a job", ["service", "job", "outcome"])
 JOB_LEFT_OUT: Final = Counter(
-    "huitou_job_left_out_total", "Members whose part of a job failed by itself", ["actor"]
+    "huitou_job_left_out_total", "Members whose part of a job or import failed by itself", ["actor"]
 )
 
 _tracer = trace.get_tracer("huitou")

@@ -100,8 +100,9 @@ async def import_points(
     wait until `available_at` if that is still to come. Debt is repaid first. A negative one takes
     what is available and leaves the rest as debt. `earned`, `redeemed`, `expired` and `adjusted`
     (with a sign) are movements of the past, posted in the order of the file with their
-    `occurred_at`; what would leave less than nothing is refused. What they leave lapses as it would
-    have, but not within 30 days from now.
+    `occurred_at`; they take only points that imports brought, and what would leave less than
+    nothing of these is refused. What they leave lapses as it would have, but not within 30 days
+    from now.
 
     The reply is NDJSON and begins while the file is still being read: each line is the import as
     it stands, the last one as it ended. A line that cannot be taken is refused by itself. A broken

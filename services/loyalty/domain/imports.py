@@ -28,6 +28,11 @@ class MemberLine:
     member_id: str | None
     identity: GivenIdentity | None
 
+    @property
+    def happened_at(self) -> datetime | None:
+        """When that happened; None for what stands as of the import."""
+        raise NotImplementedError
+
 
 Line = TypeVar("Line", bound=MemberLine)
 Line_co = TypeVar("Line_co", bound=MemberLine, covariant=True)

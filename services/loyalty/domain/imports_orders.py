@@ -29,6 +29,11 @@ class OrderLine(MemberLine):
         return self.reference
 
     @property
+    def happened_at(self) -> datetime:
+        """When it was paid."""
+        return self.paid_at
+
+    @property
     def kept_fen(self) -> int:
         """What was paid and has not gone back."""
         return self.paid_fen - self.refunded_fen

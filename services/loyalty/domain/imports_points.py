@@ -1,5 +1,6 @@
 """Imported points: opening balances and past movements, as lines of a file and as postings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -56,6 +57,11 @@ class PointsLine(MemberLine):
     reason: str | None = None
 
     @property
+    def happened_at(self) -> datetime | None:
+        """When points moved in the past; a balance stands as of the import."""
+        return self.occurred_at
+
+    @property
     def adds(self) -> bool:
         """Whether the member has more points afterwards."""
         return self.points > 0 and self.kind not in _SPENDING
@@ -102,19 +108,24 @@ def untimely(line: PointsLine, *, now: datetime) -> LineFault | None:
 def move(
     account: Account, line: PointsLine, *, programme: Programme, lot_id: str, stamp: Stamp
 ) -> Account:
-    """Post a line. Raises InsufficientPoints for spending of what is not there.
+    """Post a line. Raises InsufficientPoints for spending of what no import brought.
 
-    A negative opening balance takes what is available and leaves the rest as debt.
+    The past was spent from points of the past: what the member has earned here was not there then,
+    and lapses after a notice alone. A negative opening balance is no past but owed today, and debt
+    is paid from whatever is available: it takes that, and leaves the rest as debt.
     """
     if line.adds:
         return _credited(account, line, programme=programme, lot_id=lot_id, stamp=stamp)
-    points, available = abs(line.points), account.balances.available
+    points, lots = abs(line.points), in_order_of_use(account)
     if line.kind == "balance":
-        account = _debited(account, line, min(points, available), programme, stamp)
+        available = account.balances.available
+        account = _debited(account, line, min(points, available), lots, programme, stamp)
         return _owing(account, line, max(0, points - available), programme, stamp)
-    if points > available:
-        raise InsufficientPoints(available=available, asked=points)
-    return _debited(account, line, points, programme, stamp)
+    brought = [lot for lot in lots if lot.cause.kind == IMPORT]
+    there = sum(lot.remaining for lot in brought)
+    if points > there:
+        raise InsufficientPoints(available=there, asked=points)
+    return _debited(account, line, points, brought, programme, stamp)
 
 
 def _credited(
@@ -151,14 +162,19 @@ def _expiry(
 
 
 def _debited(
-    account: Account, line: PointsLine, points: int, programme: Programme, stamp: Stamp
+    account: Account,
+    line: PointsLine,
+    points: int,
+    lots: Sequence[Lot],
+    programme: Programme,
+    stamp: Stamp,
 ) -> Account:
-    """Points taken from the lots that lapse soonest."""
+    """Points taken from these lots in turn."""
     if points == 0:
         return account
     kind, target = _BOOKED[line.kind]
-    lots = take(in_order_of_use(account), points)
-    posting = _posting(line, kind, "available", target, points, lots, programme, stamp)
+    taken = take(lots, points)
+    posting = _posting(line, kind, "available", target, points, taken, programme, stamp)
     return post(account, posting, stamp=stamp)
 
 

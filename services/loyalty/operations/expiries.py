@@ -63,7 +63,9 @@ async def end_lots(
 async def expire_due_lots(transaction: Transaction) -> int:
     """End the lots of some members that nobody else is at, and close stale notices; how many."""
     session, now = transaction.session, transaction.now
-    past = await members_with_lots_past_their_day(session, now=now, limit=_MEMBERS_PER_STEP)
+    past = await members_with_lots_past_their_day(
+        session, now=now, but=transaction.left_out, limit=_MEMBERS_PER_STEP
+    )
 
     async def end(ids: Sequence[str]) -> int:
         locked = await lock_members(session, member_ids=ids, now=now, lots="open", skip_locked=True)

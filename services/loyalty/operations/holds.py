@@ -137,7 +137,9 @@ async def release_stale_holds(transaction: Transaction) -> int:
     Those of the checkout go with their reservation.
     """
     session, now = transaction.session, transaction.now
-    due = await store.members_with_stale_holds(session, now=now, limit=_HOLDS_PER_STEP)
+    due = await store.members_with_stale_holds(
+        session, now=now, but=transaction.left_out, limit=_HOLDS_PER_STEP
+    )
 
     async def release(ids: Sequence[str]) -> int:
         locked = await lock_members(session, member_ids=ids, now=now, lots="due", skip_locked=True)

@@ -6,24 +6,27 @@ from datetime import timedelta
 
 from services.loyalty.domain.imports import LineRefusal, OwnedLine, lasting, refused
 from services.loyalty.domain.imports_orders import NewOrder, OrderLine
-from services.loyalty.domain.ledger import Account, BalanceLimitReached
+from services.loyalty.domain.ledger import Account, BalanceLimitReached, LedgerBroken
 from services.loyalty.domain.lots import Cause
 from services.loyalty.domain.orders import Earning, earning_under
 from services.loyalty.domain.points import earn_pending, release_due, schedule
 from services.loyalty.domain.programme import expires_at, growth_window_start
 from services.loyalty.domain.tiers import Standing, after_growth
-from services.loyalty.operations.imports_members import note_points
+from services.loyalty.operations.imports_members import note_points, unavailable
 from services.loyalty.operations.points import stamp_of
 from services.loyalty.operations.tiers import note_tier
 from services.loyalty.store.accounts import LockedMember
 from services.loyalty.store.books import save_members
 from shared.db import Transaction
+from shared.jobs import leave_out
 from shared.kernel.ids import new_id
 
 
 @dataclass(frozen=True, kw_only=True)
 class EarnedOrders:
-    """Orders with what they earn, and those that would give more than can be counted."""
+    """Orders with what they earn, and those that cannot: it would be more than can be counted, or
+    their member's books do not agree.
+    """
 
     orders: Sequence[NewOrder]
     refusals: Sequence[LineRefusal]
@@ -39,17 +42,24 @@ async def earn_orders(
     """Credit what new orders earn, in the order of the file, and save the members' books.
 
     What counts is what was kept of each order, under the rules in force now and with the tier that
-    the member stands in when its line comes. `before` are their members, locked.
+    the member stands in when its line comes. `before` are their members, locked, those apart whose
+    books do not agree.
     """
     books = dict(before)
     orders, refusals = [], []
     for one in owned:
-        member = books[one.member_id]
+        member = books.get(one.member_id)
+        if member is None:
+            refusals.append(unavailable(one))
+            continue
         order = _as_earned(one, member)
         try:
             books[member.id] = _credit(transaction, member, order)
         except BalanceLimitReached as limit:
             refusals.append(refused(one.line, limit.code, pointer="/paid_fen"))
+        except LedgerBroken:
+            leave_out(transaction, member.id)
+            refusals.append(unavailable(one))
         else:
             orders.append(order)
     after = list(books.values())

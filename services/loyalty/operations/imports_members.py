@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from services.loyalty.domain.imports import Line, LineRefusal, MemberLine, OwnedLine, refused
+from services.loyalty.domain.ledger import LedgerBroken
 from services.loyalty.domain.members import GivenIdentity
 from services.loyalty.domain.tiers import first_standing
 from services.loyalty.operations.points import settle
@@ -21,6 +22,7 @@ from services.loyalty.store.tables import Import
 from services.loyalty.store.vault import Vault
 from shared.contracts.loyalty import ImportedPoints, MembersImported, PointsImported
 from shared.db import Transaction
+from shared.jobs import leave_out
 
 
 class OwnersMoved(Exception):
@@ -43,8 +45,9 @@ async def find_owners(
     """Find each line's member, by id or identity; enrol whoever an unknown identity belongs to,
     if the import asks for it.
 
-    A merged member's lines go to the one who lives on; an erased member's are refused. Nobody is
-    held: that comes in its turn, and then `still_theirs` looks again.
+    A merged member's lines go to the one who lives on; an erased member's are refused, and those
+    about somebody who came back that tell of the time before, or of no time at all. Nobody is held:
+    that comes in its turn, and then `still_theirs` looks again.
     """
     by_id = await _by_id(transaction, lines)
     by_identity, enrolled = await _by_identity(
@@ -53,11 +56,10 @@ async def find_owners(
     owned, refusals = [], []
     for line in lines:
         found = _found(line, by_id=by_id, by_identity=by_identity)
-        pointer = "/member_id" if line.identity is None else "/identity_value"
         if found is None:
-            refusals.append(refused(line, "member_unknown", pointer=pointer))
-        elif found.state != "active":
-            refusals.append(refused(line, "member_erased", pointer=pointer))
+            refusals.append(refused(line, "member_unknown", pointer=_pointer(line)))
+        elif found.state != "active" or found.has_forgotten(line.happened_at):
+            refusals.append(refused(line, "member_erased", pointer=_pointer(line)))
         else:
             owned.append(OwnedLine(line=line, member_id=found.id))
     return Owners(owned=owned, refusals=refusals, enrolled=enrolled)
@@ -68,14 +70,27 @@ async def lock_owners(
 ) -> Mapping[str, LockedMember]:
     """Lock the accounts of members who were found, in two statements, and bring them up to now.
 
-    Who is held may have been merged or erased before: `still_theirs` says so.
+    Whose books do not agree is held, but missing from the answer: nothing may move on them, and the
+    lines of the others go on. Who is held may have been merged or erased before: `still_theirs`
+    says so.
     """
     if not member_ids:
         return {}
     locked = await lock_members(
         transaction.session, member_ids=member_ids, now=transaction.now, lots="open"
     )
-    return {member_id: settle(transaction, one) for member_id, one in locked.items()}
+    sound = {}
+    for member_id, one in locked.items():
+        try:
+            sound[member_id] = settle(transaction, one)
+        except LedgerBroken:
+            leave_out(transaction, member_id)
+    return sound
+
+
+def unavailable(owned: OwnedLine[Line]) -> LineRefusal:
+    """The refusal of a line whose member's books do not agree."""
+    return refused(owned.line, "member_unavailable", pointer=_pointer(owned.line))
 
 
 async def still_theirs(transaction: Transaction, *, owners: Owners[Line], vault: Vault) -> None:
@@ -96,7 +111,9 @@ async def still_theirs(transaction: Transaction, *, owners: Owners[Line], vault:
     )
     for one in known:
         found = _found(one.line, by_id=by_id, by_identity=by_identity)
-        if found != FoundMember(id=one.member_id, state="active"):
+        if found is None or (found.id, found.state) != (one.member_id, "active"):
+            raise OwnersMoved
+        if found.has_forgotten(one.line.happened_at):
             raise OwnersMoved
 
 
@@ -172,6 +189,10 @@ async def _by_identity(
         transaction.record(event, subject=upload.id)
     found |= await members_by_identity(session, missing, vault=vault)
     return found, frozenset(new)
+
+
+def _pointer(line: MemberLine) -> str:
+    return "/member_id" if line.identity is None else "/identity_value"
 
 
 def _found(

@@ -21,6 +21,7 @@ from services.loyalty.store.tables import Import
 from services.loyalty.store.vault import Vault
 from shared.contracts.loyalty import ImportedOrder, OrdersImported
 from shared.db import Transaction
+from shared.jobs import apart
 
 
 async def take_orders(
@@ -118,8 +119,13 @@ async def _record(
     )
     transaction.record(_event(upload.id, [one.owned for one in new]), subject=upload.id)
     reached = sorted({one.owned.line.order_id for one in new}.intersection(awaited))
-    if reached:
-        await apply_waiting_refunds(transaction, order_ids=reached)
+
+    async def apply(order_ids: Sequence[str]) -> int:
+        await apply_waiting_refunds(transaction, order_ids=order_ids)
+        return len(order_ids)
+
+    # What cannot count for some member goes on waiting; the job tries it again.
+    await apart(transaction, reached, apply)
 
 
 def _event(import_id: str, new: Sequence[OwnedLine[OrderLine]]) -> OrdersImported:

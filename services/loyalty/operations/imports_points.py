@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.loyalty.domain.imports import LineRefusal, OwnedLine, refused
 from services.loyalty.domain.imports_points import PointsLine, move, untimely
-from services.loyalty.domain.ledger import BalanceLimitReached
+from services.loyalty.domain.ledger import BalanceLimitReached, LedgerBroken
 from services.loyalty.domain.points import InsufficientPoints
 from services.loyalty.operations.imports import Batch, Taken, count_batch
 from services.loyalty.operations.imports_members import (
@@ -13,6 +13,7 @@ from services.loyalty.operations.imports_members import (
     lock_owners,
     note_points,
     still_theirs,
+    unavailable,
 )
 from services.loyalty.operations.points import stamp_of
 from services.loyalty.store.accounts import LockedMember
@@ -22,6 +23,7 @@ from services.loyalty.store.imports_points import add_movements, known_movements
 from services.loyalty.store.tables import Import
 from services.loyalty.store.vault import Vault
 from shared.db import Transaction
+from shared.jobs import leave_out
 from shared.kernel.ids import new_id
 
 
@@ -83,7 +85,7 @@ def _post(
                 code = "already_recorded_differently"
                 refusals.append(refused(one.line, code, pointer="/reference"))
             continue
-        result = _moved(transaction, books[one.member_id], one.line)
+        result = _moved(transaction, books.get(one.member_id), one)
         if isinstance(result, LineRefusal):
             refusals.append(result)
         else:
@@ -93,9 +95,12 @@ def _post(
 
 
 def _moved(
-    transaction: Transaction, member: LockedMember, line: PointsLine
+    transaction: Transaction, member: LockedMember | None, one: OwnedLine[PointsLine]
 ) -> LockedMember | LineRefusal:
-    """The member after a line, or why it moves nothing."""
+    """The member after a line, or why it moves nothing; None is one whose books do not agree."""
+    line = one.line
+    if member is None:
+        return unavailable(one)
     fault = untimely(line, now=transaction.now)
     if fault is not None:
         return refused(line, fault.code, pointer=fault.pointer)
@@ -109,4 +114,7 @@ def _moved(
         )
     except (InsufficientPoints, BalanceLimitReached) as refusal:
         return refused(line, refusal.code, pointer="/points")
+    except LedgerBroken:
+        leave_out(transaction, member.id)
+        return unavailable(one)
     return member.with_account(account)

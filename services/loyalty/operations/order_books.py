@@ -120,7 +120,8 @@ async def save_books(
         changed=() if facts else [order],
         refunds=refunds,
         cancellations=[step.cancellation for step in steps if step.cancellation],
-        growth=[order] if order.growth and (facts or steps) else (),
+        # Of who is erased the books are closed, growth as well as points.
+        growth=[order] if order.growth and (facts or steps) and not books.member_is_erased else (),
         spent=[books.spent] if books.spent and steps else (),
     )
     if not await save_orders(transaction.session, changes):

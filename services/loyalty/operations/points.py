@@ -58,7 +58,9 @@ async def lock_settled(
 async def release_due_lots(transaction: Transaction) -> int:
     """Release what has become due, for some members that nobody else is at; says how many."""
     session, now = transaction.session, transaction.now
-    due = await members_with_due_lots(session, now=now, limit=_MEMBERS_PER_STEP)
+    due = await members_with_due_lots(
+        session, now=now, but=transaction.left_out, limit=_MEMBERS_PER_STEP
+    )
 
     async def release(ids: Sequence[str]) -> int:
         locked = await lock_members(session, member_ids=ids, now=now, lots="due", skip_locked=True)

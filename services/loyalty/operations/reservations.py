@@ -20,7 +20,7 @@ from services.loyalty.store.redemptions import close_redemption, used_lots
 from services.loyalty.store.tables import Reservation, Voucher
 from shared.contracts.loyalty import PointsRestored
 from shared.db import Transaction
-from shared.jobs import TRIED_PER_STEP, first_of
+from shared.jobs import first_of
 from shared.kernel.errors import NotFound
 
 #: How a reservation ends without an order.
@@ -43,7 +43,7 @@ async def release_stale(transaction: Transaction) -> int:
         return 1
 
     session, now = transaction.session, transaction.now
-    stale = await store.stale_reservations(session, now=now, limit=TRIED_PER_STEP)
+    stale = await store.stale_reservations(session, now=now, but=transaction.left_out)
     return await first_of(transaction, stale, give_up)
 
 

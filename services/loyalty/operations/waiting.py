@@ -19,5 +19,7 @@ async def apply_waiting_facts(transaction: Transaction) -> int:
         await apply_waiting_refunds(transaction, order_ids=[order_id])
         return 1
 
-    found = await orders_that_were_missed(transaction.session, limit=TRIED_PER_STEP)
+    found = await orders_that_were_missed(
+        transaction.session, but=transaction.left_out, limit=TRIED_PER_STEP
+    )
     return await first_of(transaction, found, apply)

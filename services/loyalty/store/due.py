@@ -11,6 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from shared.sql import execute
 
+#: A job's page is of members, of whom one may have any number of things that are due. So many are
+#: looked at for a page, longest due first: by index, however many there are.
+LOOKED_AT: Final = 5_000
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 _RELEASE: Final = text(
     "select min(available_at) from point_lots where state = 'pending' and available_at > :after"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.members import GivenIdentity, MemberState, mask_phone
@@ -17,12 +17,18 @@ from shared.sql import execute
 #: Follows merges to whoever goes on; a member who was not merged is found at once.
 _SURVIVORS: Final = """
     with recursive chain as (
-      select {place}, members.id, members.state, members.merged_into, 1 as depth {source}
+      select {place}, members.id, members.state, members.merged_into,
+        members.previously_erased, 1 as depth {source}
       union all
-      select place, members.id, members.state, members.merged_into, depth + 1
+      select place, members.id, members.state, members.merged_into,
+        members.previously_erased, depth + 1
       from chain join members on members.id = chain.merged_into where depth < 100
     )
-    select place, id, state from chain where merged_into is null
+    select place, id, state, case when previously_erased then (
+      select max(back.created_at) from members as back
+      where back.previously_erased and (back.id = chain.id or back.merged_into = chain.id)
+    ) end as returned_at
+    from chain where merged_into is null
 """
 _BY_IDENTITY: Final = text(
     _SURVIVORS.format(
@@ -77,6 +83,12 @@ class FoundMember:
 
     id: str
     state: MemberState
+    #: When who was erased before came back, as this member or as one who lives on in this one.
+    returned_at: datetime | None = None
+
+    def has_forgotten(self, at: datetime | None) -> bool:
+        """Whether what happened at a moment, or any day before, is a past that was erased."""
+        return self.returned_at is not None and (at is None or at < self.returned_at)
 
 
 async def members_by_identity(
@@ -84,7 +96,7 @@ async def members_by_identity(
 ) -> dict[GivenIdentity, FoundMember]:
     """The members on record to whom these identities belong."""
     rows = await execute(session, _BY_IDENTITY, _named(identities, vault=vault))
-    return {identities[row.place - 1]: FoundMember(id=row.id, state=row.state) for row in rows}
+    return {identities[row.place - 1]: _found(row) for row in rows}
 
 
 async def members_by_id(
@@ -92,7 +104,7 @@ async def members_by_id(
 ) -> Mapping[str, FoundMember]:
     """The members on record with these ids, or whom they were merged into."""
     rows = await execute(session, _BY_ID, {"ids": list(member_ids)})
-    return {row.place: FoundMember(id=row.id, state=row.state) for row in rows}
+    return {row.place: _found(row) for row in rows}
 
 
 async def add_members(
@@ -125,6 +137,10 @@ async def add_members(
         },
     )
     return list(added.scalars())
+
+
+def _found(row: Row[Any]) -> FoundMember:
+    return FoundMember(id=row.id, state=row.state, returned_at=row.returned_at)
 
 
 def _named(identities: Sequence[GivenIdentity], *, vault: Vault) -> dict[str, list[Any]]:

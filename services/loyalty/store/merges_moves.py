@@ -82,6 +82,20 @@ _NOT_USED_BY_TARGET: Final = """
       thing.redeemed_at < (select merged_at from member_merges where id = :merge_id)
     ))
 """
+# An adjustment that was decided while both were one was decided for the target: its points are
+# there, as its entry tells, whatever the clocks say. A rejected one has none.
+_NOT_DECIDED_FOR_TARGET: Final = """
+    and case thing.state when 'applied' then not exists (
+        select from point_entries as entries where entries.cause_kind = 'adjustment'
+          and entries.cause_id = thing.id and entries.kind = 'adjusted'
+          and entries.member_id = :target
+      )
+      else coalesce(
+        thing.decided_at < (select merged_at from member_merges where id = :merge_id), true
+      )
+    end
+"""
+_KEPT_BY_TARGET: Final = {"voucher": _NOT_USED_BY_TARGET, "adjustment": _NOT_DECIDED_FOR_TARGET}
 _MERGED_ON: Final = text(
     """
     with moved as (
@@ -167,7 +181,7 @@ async def return_all(session: AsyncSession, *, merge_id: str, source: str, targe
     """Give back to the source what the merge moved and the target still has."""
     named = {"merge_id": merge_id, "source": source, "target": target}
     for kind, (table, name) in MOVES.items():
-        unless = _NOT_USED_BY_TARGET if kind == "voucher" else ""
+        unless = _KEPT_BY_TARGET.get(kind, "")
         statement = _RETURN.format(kind=kind, table=table, name=name, unless=unless)
         await execute(session, text(statement), named)
     for of_orders in _OF_ORDERS:

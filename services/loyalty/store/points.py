@@ -1,6 +1,6 @@
 """Reading points: balances, statement, what is due."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,16 +11,18 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.ledger import AccountName, Balances, EntryKind
 from services.loyalty.domain.lots import Allocation
+from services.loyalty.store.due import LOOKED_AT
 from shared.kernel.paging import Page, encode_cursor, page_of
 from shared.sql import execute
 
 _DUE: Final = text(
     """
-    select distinct member_id from (
-      select member_id from point_lots
+    select member_id from (
+      select member_id, available_at from point_lots
       where state = 'pending' and available_at <= :now
-      order by available_at limit :limit
-    ) as due order by member_id
+        and member_id <> all(cast(:but as text[]))
+      order by available_at limit :lots
+    ) as due group by member_id order by min(available_at), member_id limit :limit
     """
 )
 _NOW: Final = text(
@@ -91,10 +93,13 @@ class StatementLine:
 
 
 async def members_with_due_lots(
-    session: AsyncSession, *, now: datetime, limit: int
+    session: AsyncSession, *, now: datetime, but: Collection[str], limit: int
 ) -> Sequence[str]:
-    """Some members whose points have become due."""
-    rows = await execute(session, _DUE, {"now": now, "limit": limit})
+    """Some members whose points have become due, those first whose have been so longest; without
+    these.
+    """
+    page = {"now": now, "but": list(but), "lots": LOOKED_AT, "limit": limit}
+    rows = await execute(session, _DUE, page)
     return [row.member_id for row in rows]
 
 

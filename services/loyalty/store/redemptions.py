@@ -1,6 +1,6 @@
 """Redemptions: points spent or held, for what, and which lots paid."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,8 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.ledger import Balances
 from services.loyalty.domain.lots import Allocation, Lot
+from services.loyalty.store.due import LOOKED_AT
 from services.loyalty.store.lots import stored_lot
-from services.loyalty.store.tables import Member, Redemption, Reservation
+from services.loyalty.store.tables import Redemption, Reservation
 from shared.kernel.records import replace
 from shared.sql import execute
 
@@ -37,6 +38,21 @@ _LOTS_HELD: Final = text(
     _LOTS_USED.format(
         whose="in (select id from redemptions where member_id = :member_id and state = 'held')"
     )
+)
+_STALE: Final = text(
+    """
+    select member_id from (
+      select member_id, hold_expires_at from redemptions as held
+      where state = 'held' and hold_expires_at <= :now
+        and member_id <> all(cast(:but as text[]))
+        and not exists (
+          select from members where members.id = held.member_id and merged_into is not null)
+        and not exists (
+          select from reservations
+          where reservations.id = held.reference and reservations.redemption_id = held.id)
+      order by hold_expires_at limit :holds
+    ) as due group by member_id order by min(hold_expires_at), member_id limit :limit
+    """
 )
 _AS_HELD: Final = text(
     """
@@ -106,22 +122,16 @@ async def is_of_checkout(session: AsyncSession, *, redemption: Redemption) -> bo
 
 
 async def members_with_stale_holds(
-    session: AsyncSession, *, now: datetime, limit: int
+    session: AsyncSession, *, now: datetime, but: Collection[str], limit: int
 ) -> Sequence[str]:
-    """Members of some holds whose time is over, those of the checkout apart.
+    """Some members with holds whose time is over, those first whose ended first, without these.
+    Holds of the checkout do not count.
 
     Who was merged into another has none: what was held went along.
     """
-    merged = exists().where(
-        col(Member.id) == col(Redemption.member_id), col(Member.merged_into).is_not(None)
-    )
-    found = await session.exec(
-        select(Redemption.member_id)
-        .where(*_own_holds(), col(Redemption.hold_expires_at) <= now, ~merged)
-        .order_by(col(Redemption.hold_expires_at), col(Redemption.id))
-        .limit(limit)
-    )
-    return sorted(set(found.all()))
+    page = {"now": now, "but": list(but), "holds": LOOKED_AT, "limit": limit}
+    rows = await execute(session, _STALE, page)
+    return [row.member_id for row in rows]
 
 
 async def stale_holds(

@@ -1,16 +1,17 @@
 """Reservations, and what a checkout must read of the wallet."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Text, all_, literal, text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.loyalty.domain.baskets import OwnedVoucher
 from services.loyalty.store.tables import Reservation, Voucher, VoucherTemplate
 from services.loyalty.store.vouchers import standing_of
+from shared.jobs import TRIED_PER_STEP
 from shared.sql import execute
 
 #: A wallet with more vouchers than this is quoted by those that lapse soonest, and the chosen.
@@ -75,11 +76,17 @@ async def find_reservation(
     return (await session.exec(wanted)).one_or_none()
 
 
-async def stale_reservations(session: AsyncSession, *, now: datetime, limit: int) -> Sequence[str]:
-    """The ids of some reservations whose time is over, those that ended first."""
+async def stale_reservations(
+    session: AsyncSession, *, now: datetime, but: Collection[str], limit: int = TRIED_PER_STEP
+) -> Sequence[str]:
+    """The ids of some reservations whose time is over, those that ended first, without these."""
     found = await session.exec(
         select(Reservation.id)
-        .where(col(Reservation.state) == "held", col(Reservation.expires_at) <= now)
+        .where(
+            col(Reservation.state) == "held",
+            col(Reservation.expires_at) <= now,
+            col(Reservation.id) != all_(literal(list(but), ARRAY(Text))),
+        )
         .order_by(col(Reservation.expires_at), col(Reservation.id))
         .limit(limit)
     )

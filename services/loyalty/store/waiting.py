@@ -1,6 +1,6 @@
 """Facts that wait for an order that is known by now."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import text
@@ -16,12 +16,17 @@ _MISSED: Final = text(
       union select early.order_id from early_completions as early
         join orders using (order_id) where orders.completed_at is null
     ) as waiting join orders using (order_id)
+    where order_id <> all(cast(:but as text[]))
     order by order_id limit :limit
     """
 )
 
 
-async def orders_that_were_missed(session: AsyncSession, *, limit: int) -> Sequence[str]:
-    """Some orders on record of which something still waits, in the order of their locks."""
-    rows = await execute(session, _MISSED, {"limit": limit})
+async def orders_that_were_missed(
+    session: AsyncSession, *, but: Collection[str], limit: int
+) -> Sequence[str]:
+    """Some orders on record of which something still waits, in the order of their locks, without
+    these.
+    """
+    rows = await execute(session, _MISSED, {"but": list(but), "limit": limit})
     return [row.order_id for row in rows]

@@ -2,13 +2,24 @@
 
 import io
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from services.loyalty.store.erasure import ERASED, KEPT
 from services.loyalty.store.tables import metadata
+from shared.kernel.clock import rfc3339
+from tests.integration.loyalty import imports_world
 from tests.integration.loyalty.audit import audit
+from tests.integration.loyalty.imports_points_world import (
+    balance,
+    counts,
+    imported,
+    past,
+    refusals,
+)
+from tests.integration.loyalty.imports_world import line, ndjson
 from tests.integration.loyalty.lots_world import shanghai
 from tests.integration.loyalty.members_world import (
     bought,
@@ -26,6 +37,8 @@ from tests.integration.loyalty.people import (
     enrol,
     everything,
     order_of,
+    place,
+    points_of,
     redeem,
     refund,
     spendable,
@@ -294,6 +307,54 @@ async def test_who_comes_back_is_a_new_member_marked_as_erased_before(
         (gone, False), (back, True), (fresh, False),
     ]  # fmt: skip
     assert (await export(loyalty, back))["profiles"][0]["previously_erased"]
+
+
+async def test_the_past_does_not_catch_up_with_who_comes_back(loyalty: ServiceUnderTest) -> None:
+    """Nor while they live on in somebody else; what happened since is taken, as anybody's."""
+    who = {"identity_kind": "phone", "identity_value": PHONE["value"]}
+    gone = await known_as(loyalty, PHONE)
+    await imported(loyalty, [balance("B-1", 500, **who)])
+    fresh = await enrol(loyalty)
+    await erase(loyalty, gone)
+    loyalty.clock.advance(timedelta(days=2))
+    back = await known_as(loyalty, PHONE)
+    since = rfc3339(loyalty.clock.at)
+    old = [balance("B-1", 500, **who), past("earned", "E-1", 500, **who)]
+    old_order = line(1, **who)
+
+    async def the_past_is_refused() -> None:
+        ended = await imported(loyalty, old)
+        assert await refusals(loyalty, ended["id"]) == [
+            (number, "member_erased", "/identity_value") for number in (1, 2)
+        ]
+        orders = await imports_world.imported(loyalty, ndjson([old_order]), earn="true")
+        assert (orders["orders"], orders["refused"]) == (0, 1)
+
+    await the_past_is_refused()
+    merge_id = (await merge(loyalty, fresh, back))["id"]
+    await the_past_is_refused()
+    await part(loyalty, merge_id)
+    assert counts(await imported(loyalty, [balance("B-2", 7, identity_value=None,
+                                                   member_id=fresh)])) == (1, 0, 0)  # fmt: skip
+    new = past("earned", "E-2", 30, occurred_at=since, **who)
+    assert counts(await imported(loyalty, [new])) == (1, 0, 0)
+    new_order = line(2, **who, paid_at=since)
+    taken = await imports_world.imported(loyalty, ndjson([new_order]))
+    assert taken["orders"] == 1
+    assert (await points_of(loyalty, back))["available"] == 30
+    await audit(loyalty)
+
+
+async def test_a_refund_after_the_erasure_changes_no_growth(loyalty: ServiceUnderTest) -> None:
+    member_id = await enrol(loyalty)
+    order_id = await place(loyalty, member_id, paid_fen=10_000)
+    await erase(loyalty, member_id)
+
+    await refund(loyalty, order_id, amount_fen=4_000)
+
+    assert await loyalty.scalar("select growth from growth_entries") == 100
+    assert await loyalty.scalar("select refunded_fen from orders") == 4_000
+    await audit(loyalty)
 
 
 async def test_who_comes_back_is_no_new_customer(loyalty: ServiceUnderTest) -> None:

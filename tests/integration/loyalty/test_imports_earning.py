@@ -24,7 +24,10 @@ from tests.integration.loyalty.people import everything, place, points_of, redee
 from tests.integration.loyalty.vouchers_world import events
 from tests.support.service import ServiceUnderTest, Starter
 
-RELEASE = next(job for job in JOBS if job.name == "release_due_lots")
+RELEASE, APPLY_WAITING = [
+    next(job for job in JOBS if job.name == name)
+    for name in ("release_due_lots", "apply_waiting_facts")
+]
 NOTHING = {"available": 0, "pending": 0, "held": 0, "debt": 0}
 PAID = "2026-06-18T20:00:00+08:00"
 RECEIVED = "2026-06-21T20:00:00+08:00"
@@ -45,6 +48,40 @@ def order(number: int, **fields: Any) -> dict[str, Any]:
 async def earned(loyalty: ServiceUnderTest, *lines: dict[str, Any]) -> dict[str, Any]:
     """Send orders that earn; the import as it ended."""
     return await imported(loyalty, ndjson(lines), earn="true")
+
+
+@pytest.mark.parametrize("earn", ["true", "false"])
+async def test_a_member_whose_books_do_not_agree_stops_nobody_elses_orders(
+    loyalty: ServiceUnderTest, earn: str
+) -> None:
+    """Earning, their orders are refused; else what waits for these goes on waiting."""
+    await earned(loyalty, order(1, completed_at=LATELY))
+    broken = await customer(loyalty)
+    await loyalty.change("update accounts set pending = 7 where member_id = :id", id=broken)
+    loyalty.clock.advance(timedelta(days=8))
+    early = {"refund_id": "RF-1", "amount_fen": 9_900, "refunded_at": RECEIVED}
+    for number in (2, 3):
+        reply = await loyalty.call("refund_order", order_id=f"H-{number}", json=early)
+        assert reply.status_code == 201
+        early["refund_id"] = "RF-2"
+    file = ndjson([order(2), order(3, identity_value="customer-8")])
+
+    ended = await imported(loyalty, file, earn=earn)
+
+    assert ended["state"] == "done"
+    waits = await loyalty.rows("select order_id from refunds where applied_at is null")
+    assert [row.order_id for row in waits] == ["H-2"]
+    if earn == "true":
+        assert await refusals(loyalty, ended["id"]) == [
+            (1, "member_unavailable", "/identity_value")
+        ]
+    else:
+        assert counts(ended)["orders"] == 2
+    await loyalty.change("update accounts set pending = 99 where member_id = :id", id=broken)
+    await imported(loyalty, file, earn=earn, key="mended")
+    await run_due(APPLY_WAITING, database=loyalty.database)
+    assert await loyalty.scalar("select count(*) from refunds where applied_at is null") == 0
+    await audit(loyalty)
 
 
 async def test_completed_orders_give_points_that_can_be_spent_and_growth(

@@ -206,6 +206,79 @@ async def test_a_refused_line_may_come_again_when_it_fits(loyalty: ServiceUnderT
     assert (await points_of(loyalty, await customer(loyalty)))["available"] == 0
 
 
+@pytest.mark.parametrize(("kind", "sign"), [("expired", 1), ("redeemed", 1), ("adjusted", -1)])
+async def test_the_past_takes_no_points_that_were_earned_here_and_the_mended_file_is_taken(
+    loyalty: ServiceUnderTest, kind: str, sign: int
+) -> None:
+    member_id = await spendable(loyalty, points=100)
+    of_them = {"identity_value": None, "member_id": member_id}
+    # It lapses later than what was earned here, which is next in turn.
+    earned = past("earned", "A", 80, expires_at="2030-01-01T00:00:00+08:00", **of_them)
+    gone = past(kind, "B", 80 * sign, **of_them)
+    file = [earned | {"points": "80"}, gone]
+
+    first = await imported(loyalty, file)
+    assert await refusals(loyalty, first["id"]) == [
+        (1, "invalid", "/points"),
+        (2, "insufficient_points", "/points"),
+    ]
+    (live,) = await _lots(loyalty)
+    mended = await imported(loyalty, [earned, gone])
+
+    assert counts(mended) == (2, 0, 0)
+    assert await _lots(loyalty) == [live]
+    assert (await points_of(loyalty, member_id))["available"] == live[1] == 100
+    assert await audit(loyalty) == 4
+
+
+async def test_a_negative_balance_is_owed_today_and_paid_from_whatever_is_available(
+    loyalty: ServiceUnderTest,
+) -> None:
+    member_id = await spendable(loyalty, points=100)
+
+    await imported(loyalty, [balance("A", -130, identity_value=None, member_id=member_id)])
+
+    balances = await points_of(loyalty, member_id)
+    assert (balances["available"], balances["debt"]) == (0, 30)
+    await audit(loyalty)
+
+
+async def test_lines_of_a_member_whose_books_do_not_agree_are_refused_and_all_others_taken(
+    loyalty: ServiceUnderTest,
+) -> None:
+    """Whether that shows when what is due is released, or only when points are taken."""
+    due = balance("A", 100, available_at="2026-11-25T00:00:00+08:00")
+    await imported(loyalty, [due, balance("A", 100, identity_value="customer-8")])
+    broken, other = await customer(loyalty), await customer(loyalty, "customer-8")
+    await loyalty.change("update accounts set pending = 7 where member_id = :id", id=broken)
+    await loyalty.change("update accounts set available = 7 where member_id = :id", id=other)
+    loyalty.clock.advance(timedelta(days=8))
+    lines = [
+        balance("B", 10, identity_value="customer-1"),
+        due,
+        balance("B", 10),
+        past("redeemed", "B", 50, identity_value="customer-8"),
+        balance("B", 10, identity_value="customer-3"),
+    ]
+
+    ended = await imported(loyalty, lines)
+
+    assert (ended["state"], counts(ended)) == ("done", (2, 1, 2))
+    assert await refusals(loyalty, ended["id"]) == [
+        (line, "member_unavailable", "/identity_value") for line in (3, 4)
+    ]
+    listed = await loyalty.call(
+        "list_points_import_refusals", import_id=ended["id"], headers={"Accept-Language": "en"}
+    )
+    assert "books do not agree" in listed.json()["data"][0]["detail"]
+    for who in ("customer-1", "customer-3"):
+        assert (await points_of(loyalty, await customer(loyalty, who)))["available"] == 10
+    await loyalty.change("update accounts set pending = 100 where member_id = :id", id=broken)
+    await loyalty.change("update accounts set available = 100 where member_id = :id", id=other)
+    assert counts(await imported(loyalty, lines)) == (2, 3, 0), "the same file, once mended"
+    await audit(loyalty)
+
+
 async def test_a_reference_counts_once_per_member_in_a_file_and_across_files(
     loyalty: ServiceUnderTest,
 ) -> None:

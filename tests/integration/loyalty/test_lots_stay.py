@@ -5,12 +5,16 @@ from datetime import timedelta
 import pytest
 from prometheus_client import REGISTRY
 
+from services.loyalty.jobs import JOBS
+from services.loyalty.store.due import LOOKED_AT
+from shared.jobs import TRIED_PER_STEP
 from tests.integration.loyalty import orders_world
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.lots_world import (
     DAY,
     EXPIRE,
     LOT_JOBS,
+    RELEASE,
     deliver,
     extensions,
     run,
@@ -18,10 +22,25 @@ from tests.integration.loyalty.lots_world import (
     shanghai,
     with_points,
 )
-from tests.integration.loyalty.moves import cancel, publish
+from tests.integration.loyalty.members_world import reserve
+from tests.integration.loyalty.moves import cancel, give, held, publish
 from tests.integration.loyalty.people import complete, enrol, place, points_of, redeem
 from tests.integration.loyalty.test_lots import extend, reinstate, with_lapsed
 from tests.support.service import ServiceUnderTest, Starter
+
+RELEASE_HOLDS, RELEASE_RESERVATIONS = [
+    next(job for job in JOBS if job.name == f"release_stale_{name}")
+    for name in ("holds", "reservations")
+]
+#: Lots of a member that became available or lapse at a moment, beside the books.
+LOTS = """
+    insert into point_lots (member_id, id, cause_kind, cause_id, state, points, remaining,
+      available_at, expires_at, programme_version, created_at)
+    select :id, 'lot_' || state || n, 'order', 'O-' || n, state, 1, 1,
+      at, case state when 'available' then at end, 1, at
+    from (select cast(:state as text) as state, cast(:at as timestamptz) as at) as given,
+      generate_series(1, :count) n
+"""
 
 
 @pytest.fixture
@@ -75,6 +94,88 @@ async def test_one_members_broken_books_hold_up_nobody_else(loyalty: ServiceUnde
     assert [row.subject for row in expired] == [sound], "what was undone is not told either"
     after = REGISTRY.get_sample_value("huitou_job_left_out_total", left_out) or 0
     assert after > before
+
+
+#: More than a job looks at for one of its pages.
+MANY = LOOKED_AT + 1
+
+
+async def break_books(loyalty: ServiceUnderTest, member_id: str) -> None:
+    """Give a member a lot that is due and that their balance knows nothing of."""
+    await loyalty.change(LOTS, id=member_id, state="pending", at=loyalty.clock.at, count=1)
+
+
+async def test_a_broken_member_with_ever_so_many_due_lots_holds_up_nobody(
+    loyalty: ServiceUnderTest,
+) -> None:
+    broken, sound = await enrol(loyalty), await enrol(loyalty)
+    await loyalty.change(LOTS, id=broken, state="pending", at=loyalty.clock.at, count=MANY)
+    await complete(loyalty, await place(loyalty, sound, paid_fen=10_000))
+    loyalty.clock.advance(timedelta(days=8))
+
+    assert await run(loyalty, RELEASE) == 1
+
+    rows = await loyalty.rows("select available from accounts where member_id = :id", id=sound)
+    assert [row.available for row in rows] == [100]
+    assert await run(loyalty, RELEASE) == 0
+
+
+async def test_a_broken_member_with_ever_so_many_lots_past_their_day_holds_up_nobody(
+    loyalty: ServiceUnderTest,
+) -> None:
+    sound = await with_points(loyalty, points=100)
+    broken = await enrol(loyalty)
+    loyalty.clock.at = DAY - timedelta(days=1)
+    await loyalty.change(LOTS, id=broken, state="available", at=loyalty.clock.at, count=MANY)
+    await break_books(loyalty, broken)
+    loyalty.clock.at = DAY
+
+    assert await run(loyalty, EXPIRE) == 1
+
+    assert [one["member_id"] for one in await extensions(loyalty)] == [sound]
+
+
+async def test_a_broken_member_with_ever_so_many_holds_that_are_over_holds_up_nobody(
+    loyalty: ServiceUnderTest,
+) -> None:
+    broken, sound = await enrol(loyalty), await enrol(loyalty)
+    await give(loyalty, sound, 100)
+    await loyalty.change(
+        "insert into redemptions"
+        " (id, member_id, state, points, purpose, reference, hold_expires_at, created_at)"
+        " select 'rdm_' || n, :id, 'held', 1, 'gift', 'R-' || n, :at, :at"
+        " from generate_series(1, :count) n",
+        id=broken, at=loyalty.clock.at, count=MANY,
+    )  # fmt: skip
+    await break_books(loyalty, broken)
+    await held(loyalty, sound, 100)
+    loyalty.clock.advance(timedelta(days=1))
+
+    assert await run(loyalty, RELEASE_HOLDS) == 1
+
+    assert (await points_of(loyalty, sound))["available"] == 100
+
+
+async def test_ever_so_many_reservations_that_cannot_be_given_back_hold_up_nobody(
+    loyalty: ServiceUnderTest,
+) -> None:
+    broken, sound = [await enrol(loyalty) for _ in range(2)]
+    for member_id in (broken, sound):
+        await give(loyalty, member_id, 100)
+        await reserve(loyalty, member_id, points=100)
+        loyalty.clock.advance(timedelta(seconds=1))
+    await loyalty.change(
+        "insert into reservations select (jsonb_populate_record(one, jsonb_build_object("
+        "'id', 'rsv_' || n))).* from reservations as one, generate_series(1, :count) n"
+        " where member_id = :id",
+        id=broken, count=TRIED_PER_STEP,
+    )  # fmt: skip
+    await loyalty.change("update accounts set held = 0 where member_id = :id", id=broken)
+    loyalty.clock.advance(timedelta(days=1))
+
+    assert await run(loyalty, RELEASE_RESERVATIONS) == 1
+
+    assert (await points_of(loyalty, sound))["available"] == 100
 
 
 async def test_points_given_some_more_time_have_it_to_the_end_of_a_business_day(

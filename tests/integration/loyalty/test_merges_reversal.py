@@ -19,6 +19,7 @@ from tests.integration.loyalty.members_world import (
     reserve,
     totals,
 )
+from tests.integration.loyalty.moves import adjust, decide
 from tests.integration.loyalty.orders_world import cancelled, reserved
 from tests.integration.loyalty.people import (
     complete,
@@ -71,6 +72,33 @@ async def test_what_was_not_used_goes_back_as_it_was(loyalty: ServiceUnderTest) 
     assert listed["data"] == [reply]
     heard = await loyalty.rows("select subject from outbox where type = 'member.unmerged.v1'")
     assert {row.subject for row in heard} == {source, target}
+    await audit(loyalty)
+
+
+async def test_an_adjustment_goes_where_its_points_are(loyalty: ServiceUnderTest) -> None:
+    """Decided while both were one it stays with the survivor, in whichever state."""
+    source, target = await enrol(loyalty), await enrol(loyalty)
+    asked = [(await adjust(loyalty, source, 20_000 + n)).json()["id"] for n in range(5)]
+    alone = (await adjust(loyalty, source, 50, key="alone")).json()["id"]
+    before, approved, rejected, waiting, later = asked
+    assert (await decide(loyalty, before, "approve")).status_code == 200
+    loyalty.clock.advance(timedelta(seconds=1))
+    made = await merge(loyalty, target, source)
+    loyalty.clock.advance(timedelta(seconds=1))
+    assert (await decide(loyalty, approved, "approve")).status_code == 200
+    assert (await decide(loyalty, rejected, "reject")).status_code == 200
+
+    await part(loyalty, made["id"])
+
+    whose = {one: await owner(loyalty, "adjustments", "id", one) for one in [*asked, alone]}
+    assert whose == {
+        before: source, approved: target, rejected: target, waiting: source, later: source,
+        alone: source,
+    }  # fmt: skip
+    assert (await points_of(loyalty, source))["available"] == 20_000 + 50
+    assert (await points_of(loyalty, target))["available"] == 20_001
+    assert (await decide(loyalty, later, "approve")).status_code == 200
+    assert (await points_of(loyalty, source))["available"] == 40_054
     await audit(loyalty)
 
 

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from shared.db import Transaction
-from shared.jobs import Job, apart, run_due, run_job
+from shared.jobs import Job, apart, first_of, run_due, run_job
 from shared.sql import execute
 from tests.integration.shared.small_service import Bumped, Small, SmallStarter
 from tests.support.waiting import until
@@ -133,6 +133,58 @@ async def test_who_cannot_be_served_is_left_out_alone_and_leaves_nothing_behind(
     left_out = {"actor": "job:three"}
     assert REGISTRY.get_sample_value("huitou_job_left_out_total", left_out) == 1
     assert await small.database.run(lambda tx: apart(tx, [], bump_nobody), actor="job:three") == 0
+
+
+async def test_a_run_goes_past_all_whom_it_left_out_and_the_next_one_tries_them_again(
+    small: Small,
+) -> None:
+    broken = {f"c{n}" for n in range(10, 10 + 3 * PIECE)}
+
+    async def due(transaction: Transaction) -> list[str]:
+        """The next names, of which the broken ones come first."""
+        wanted = (
+            "select name from counters where total = 0 and name <> all(cast(:but as text[]))"
+            " order by length(name) <> 3, name limit :piece"
+        )
+        given = {"but": list(transaction.left_out), "piece": PIECE}
+        return list((await execute(transaction.session, text(wanted), given)).scalars())
+
+    async def bump(transaction: Transaction, names: Sequence[str]) -> int:
+        if broken.intersection(names):
+            raise RuntimeError("broken")
+        await execute(
+            transaction.session,
+            text("update counters set total = 1 where name = any(cast(:names as text[]))"),
+            {"names": list(names)},
+        )
+        return len(names)
+
+    async def together(transaction: Transaction) -> int:
+        names = await due(transaction)
+        return await apart(transaction, names, lambda some: bump(transaction, some))
+
+    async def singly(transaction: Transaction) -> int:
+        names = await due(transaction)
+        return await first_of(transaction, names, lambda one: bump(transaction, [one]))
+
+    for step_ in (together, singly):
+        await small.change("update counters set total = 0")
+        assert await run_due(job(step=step_), database=small.database) == DUE - len(broken)
+        rest = await small.rows("select name from counters where total = 0")
+        assert {row.name for row in rest} == broken
+        assert await run_due(job(step=step_), database=small.database) == 0, "and it ends"
+    mended, broken = broken, set()
+    assert await run_due(job(step=singly), database=small.database) == len(mended)
+
+
+async def test_a_run_that_is_to_end_soon_does_some_work_first(small: Small) -> None:
+    async def first_is_broken(transaction: Transaction) -> int:
+        if "c1" not in transaction.left_out:
+            return await apart(transaction, ["c1"], bump_nobody)
+        return await step(transaction)
+
+    done = await run_due(job(step=first_is_broken), database=small.database, go_on=lambda: False)
+    assert done == PIECE
 
 
 async def bump_nobody(_: Sequence[str]) -> int:

@@ -88,6 +88,8 @@ class Books(Rules):
             if decision == "approve":
                 self._adjust(one, name)
             one.state, one.decided_by = decision, by
+            for merge in self.merges.values():  # it was decided for whoever lives on
+                merge.things = [thing for thing in merge.things if thing != name]
 
     @asked
     def bring(self, who: str, points: int) -> None:
@@ -98,6 +100,15 @@ class Books(Rules):
         else:
             member.debt -= points
             member.repay(member.in_turn())
+
+    @asked
+    def remember(self, who: str, points: int) -> None:
+        """Points spent or lapsed in the past: only what imports brought can have been."""
+        member = self.active(who)
+        brought = [n for n in member.in_turn() if member.lots[n].cause == "import"]
+        if points > sum(member.lots[n].left for n in brought):
+            raise No("insufficient_points")
+        spend(member, points, brought)
 
     @asked
     def unite(self, who: str, source: str, name: str) -> None:

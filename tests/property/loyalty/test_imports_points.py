@@ -17,7 +17,13 @@ from services.loyalty.domain.imports_points import (
     untimely,
 )
 from services.loyalty.domain.ledger import Account, Stamp
-from services.loyalty.domain.points import InsufficientPoints
+from services.loyalty.domain.lots import Cause
+from services.loyalty.domain.points import (
+    InsufficientPoints,
+    earn_pending,
+    release_due,
+    schedule,
+)
 from tests.unit.loyalty.domain.programmes import programme
 
 NOW = datetime(2026, 11, 23, 4, tzinfo=UTC)
@@ -106,6 +112,28 @@ def test_what_a_member_can_count_on_is_the_sum_of_the_lines_that_were_taken(
         for state in ("available", "pending"):
             held = sum(lot.remaining for lot in account.lots_in(state))
             assert held == getattr(account.balances, state)
+
+
+@given(files, some_points)
+def test_what_was_earned_here_pays_for_no_past(file: list[PointsLine], points: int) -> None:
+    """Only what is owed today takes from it."""
+    cause = Cause(kind="order", id="O-1")
+    account = earn_pending(
+        Account(member_id="mem_1"), lot_id="lot_here", points=points, cause=cause,
+        programme_version=1, occurred_at=NOW, stamp=STAMP,
+    )  # fmt: skip
+    account = schedule(account, cause=cause, available_at=NOW, expires_at=NOW + timedelta(days=9))
+    account, brought = release_due(account, stamp=STAMP), 0
+    for number, line in enumerate(line for line in file if line.kind != "balance"):
+        before = account.lots["lot_here"].remaining
+        try:
+            account = _moved(account, replace(line, reference=str(number)), number=number)
+        except InsufficientPoints:
+            assert brought < abs(line.points)
+        else:
+            brought += _signed(line)
+        assert account.lots["lot_here"].remaining == before == points
+        assert account.balances.total == points + brought
 
 
 @given(files, st.randoms(use_true_random=False))

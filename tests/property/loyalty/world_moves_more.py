@@ -5,7 +5,7 @@ from typing import Final
 
 from shared.http.tokens import Principal
 from shared.kernel.clock import rfc3339
-from tests.integration.loyalty.imports_points_world import balance, imported
+from tests.integration.loyalty.imports_points_world import balance, imported, past
 from tests.property.loyalty.world import BY_NATURE, World
 from tests.property.loyalty.world_moves import chosen, move, other, part_of, person
 from tests.support.service import MANAGER
@@ -14,6 +14,7 @@ SECOND: Final = Principal(kind="api_key", id="secondkey")
 POINTS: Final = (7, 60, 500, 6_000, 9_000, 12_000, -5, -90, -700, -11_000)
 #: Two or three of these are all that a member may give on a day.
 GIFTS: Final = (1, 60, 100, 110, 120, 150)
+_PAST: Final = ("expired", "redeemed", "adjusted")
 _DAYS: Final = (61, 67, 91, 180, 410)
 
 
@@ -74,6 +75,22 @@ async def bring(world: World, who: int, points: int) -> None:
         world.books.now = world.now()
         world.books.bring(member, given)
         await world.compare()
+
+
+@move(lambda world: world.steps % 3 == 1, who=6, points=4, kind=2)
+async def remember(world: World, who: int, points: int, kind: int) -> None:
+    """What a member spent or let lapse in the system before is imported."""
+    member, given, what = person(world, who), POINTS[points], _PAST[kind]
+    if world.books.members[member].state != "active":
+        return
+    told = -given if what == "adjusted" else given
+    line = past(what, world.new_name("OLD"), told, identity_value=None, member_id=member)
+    state = await imported(world.loyalty, [line])
+    world.story.append(f"{rfc3339(world.now())} import of {what} {told} for {member}")
+    world.books.now = world.now()
+    taken = world.books.remember(member, given) == "ok"
+    assert (state["movements"], state["refused"]) == (taken, not taken), state
+    await world.compare()
 
 
 @move(lambda world: world.steps % 2 == 0, weight=2, who=7, source=7)
