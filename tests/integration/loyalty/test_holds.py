@@ -363,14 +363,16 @@ async def test_one_reference_may_be_held_for_by_two_purposes(loyalty: ServiceUnd
     assert await points_of(loyalty, member_id) == {**NOTHING, "available": 80, "held": 20}
 
 
-async def test_a_new_hold_leaves_what_a_checkout_past_its_time_holds_to_that(
+async def test_a_new_hold_ends_a_checkout_past_its_time_and_not_only_its_points(
     loyalty: ServiceUnderTest,
 ) -> None:
     member_id = await member_with(loyalty, 1_000)
     line = {"sku": "TEA-250", "quantity": 1, "amount_fen": 10_000}
     body = {"member_id": member_id, "items": [line], "points": 200}
-    assert (await loyalty.call("reserve_checkout", json=body)).status_code == 201
+    reserved = (await loyalty.call("reserve_checkout", json=body)).json()
     loyalty.clock.advance(timedelta(hours=1))
     await held(loyalty, member_id, 100)
-    assert await points_of(loyalty, member_id) == {**NOTHING, "available": 700, "held": 300}
+    assert await points_of(loyalty, member_id) == {**NOTHING, "available": 900, "held": 100}
+    shown = await loyalty.call("show_reservation", reservation_id=reserved["id"])
+    assert shown.json()["state"] == "expired"
     await end_well(loyalty)
