@@ -116,7 +116,7 @@ class Order:
     @property
     def available_at(self) -> datetime | None:
         """When its points become available; None as long as that waits for its completion."""
-        begins = None if self.completed_at is None else max(self.completed_at, self.paid_at)
+        begins = self.completed_at
         if self.import_id is None and self.programme.orders.pending_until == "payment":
             begins = self.paid_at
         return None if begins is None else begins + timedelta(days=self.programme.hold_days)

@@ -13,7 +13,6 @@ from tests.integration.loyalty.people import (
     enrol,
     order_of,
     place,
-    points_of,
     redeem,
     spendable,
 )
@@ -63,16 +62,6 @@ async def test_an_imported_order_that_is_still_to_come_is_refused_and_enrols_nob
     ]
     assert await loyalty.scalar("select count(*) from members") == 1
     await audit(loyalty)
-
-
-async def test_points_wait_from_payment_where_completion_is_told_to_be_before_it(
-    loyalty: ServiceUnderTest,
-) -> None:
-    member_id = await enrol(loyalty)
-    order_id = await place(loyalty, member_id, paid_fen=10_000)
-    reply = (await completed(loyalty, order_id, "1990-01-01T12:00:00+08:00")).json()
-    assert reply["points"]["available_at"] == "2026-11-30T04:00:00Z"
-    assert (await points_of(loyalty, member_id))["available"] == 0
 
 
 async def test_an_order_told_decades_late_leaves_points_that_are_good_for_a_while(

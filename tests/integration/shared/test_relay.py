@@ -82,11 +82,7 @@ async def test_the_relay_sends_its_head_and_then_each_event_in_full(
         message = await next_message(pubsub)
         while "head" in message:
             message = await next_message(pubsub)
-        [event] = (
-            await producer.call(
-                "read_feed", "GET", "/internal/events", params={"consumer": "referral"}
-            )
-        ).json()
+        [event] = (await producer.call("read_feed", "GET", "/internal/events")).json()
         assert message == [event]
         assert message[0]["epoch"] == heartbeat["epoch"]
 
