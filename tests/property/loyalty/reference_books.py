@@ -102,13 +102,17 @@ class Books(Rules):
             member.repay(member.in_turn())
 
     @asked
-    def remember(self, who: str, points: int) -> None:
-        """Points spent or lapsed in the past: only what imports brought can have been."""
+    def remember(self, who: str, points: int, *, lapsed: bool) -> None:
+        """Points spent or lapsed in the past: only what imports brought can have been.
+
+        What lapsed then can be given back by an operator like what lapses here.
+        """
         member = self.active(who)
         brought = [n for n in member.in_turn() if member.lots[n].cause == "import"]
         if points > sum(member.lots[n].left for n in brought):
             raise No("insufficient_points")
-        spend(member, points, brought)
+        for name, part in spend(member, points, brought).items():
+            member.lots[name].lapsed += part if lapsed else 0
 
     @asked
     def unite(self, who: str, source: str, name: str) -> None:
