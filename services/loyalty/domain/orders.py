@@ -125,14 +125,12 @@ class Order:
     def expires_at(self) -> datetime | None:
         """When its points lapse; None until it is known when they become available, or never.
 
-        One that was imported, or reported late, may be so old that they would have: they are given
-        some time yet.
+        An imported order may be so old that they would have: they are given some time yet.
         """
         if self.available_at is None:
             return None
         by_rule = expires_at(self.programme.expiry, available_at=self.available_at)
-        late = by_rule is not None and by_rule <= self.recorded_at
-        return lasting(by_rule, now=self.recorded_at) if self.import_id or late else by_rule
+        return by_rule if self.import_id is None else lasting(by_rule, now=self.recorded_at)
 
 
 @dataclass(frozen=True, kw_only=True)

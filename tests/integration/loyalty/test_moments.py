@@ -8,7 +8,6 @@ import pytest
 from shared.kernel.clock import rfc3339
 from tests.integration.loyalty.audit import audit
 from tests.integration.loyalty.imports_world import imported, line, ndjson, refusals
-from tests.integration.loyalty.lots_world import LOT_JOBS, run, schedule_of
 from tests.integration.loyalty.people import (
     enrol,
     order_of,
@@ -61,19 +60,6 @@ async def test_an_imported_order_that_is_still_to_come_is_refused_and_enrols_nob
         (2, "occurred_in_future", "/completed_at"),
     ]
     assert await loyalty.scalar("select count(*) from members") == 1
-    await audit(loyalty)
-
-
-async def test_an_order_told_decades_late_leaves_points_that_are_good_for_a_while(
-    loyalty: ServiceUnderTest,
-) -> None:
-    member_id = await enrol(loyalty)
-    long_ago = "1990-01-01T12:00:00+08:00"
-    order_id = await place(loyalty, member_id, paid_fen=10_000, paid_at=long_ago)
-    assert (await completed(loyalty, order_id, long_ago)).status_code == 200
-    await run(loyalty, *LOT_JOBS)
-    assert await schedule_of(loyalty, member_id) == [(100, "2026-12-23T16:00:00Z")]
-    assert await loyalty.scalar("select count(*) from expiry_extensions") == 0
     await audit(loyalty)
 
 

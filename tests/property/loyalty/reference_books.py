@@ -102,7 +102,7 @@ class Books(Rules):
             member.repay(member.in_turn())
 
     @asked
-    def remember(self, who: str, points: int, *, lapsed: bool) -> None:
+    def remember(self, who: str, points: int, lapsed: bool) -> None:
         """Points spent or lapsed in the past: only what imports brought can have been.
 
         What lapsed then can be given back by an operator like what lapses here.

@@ -88,7 +88,7 @@ async def remember(world: World, who: int, points: int, kind: int) -> None:
     state = await imported(world.loyalty, [line])
     world.story.append(f"{rfc3339(world.now())} import of {what} {told} for {member}")
     world.books.now = world.now()
-    taken = world.books.remember(member, given, lapsed=what == "expired") == "ok"
+    taken = world.books.remember(member, given, what == "expired") == "ok"
     assert (state["movements"], state["refused"]) == (taken, not taken), state
     await world.compare()
 
